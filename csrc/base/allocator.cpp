@@ -1,0 +1,312 @@
+#include "base/allocator.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <cstdlib>
+#include <mutex>
+
+#include "base/arch.h"
+#include "base/check.h"
+
+namespace pydl {
+namespace {
+
+constexpr size_t kHugePage = size_t(2) << 20;  // blocks from here on are mapped directly
+constexpr size_t kSmallBlock = 32 << 10;       // blocks up to here live in per-thread lists
+constexpr size_t kThreadCacheLimit = 2 << 20;  // bytes that one thread's lists may hold
+constexpr int64_t kFlushDelta = 64 << 10;      // a thread reports its live bytes in steps of this
+constexpr size_t kMaxBytes = SIZE_MAX / 2;
+
+// Class c holds blocks of class_size(c) bytes: 64, 128 ... 512, then eight steps per doubling.
+constexpr int size_class(size_t bytes) {
+  const size_t units = (std::max<size_t>(bytes, 1) + 63) / 64;  // of 64 bytes
+  if (units <= 8) return int(units) - 1;
+  const int shift = std::bit_width(units - 1) - 4;  // (units - 1) >> shift is 8 to 15
+  return 8 * shift + int((units - 1) >> shift);
+}
+constexpr size_t class_size(int c) {
+  if (c < 8) return size_t(c + 1) * 64;
+  const int shift = c / 8 - 1;
+  return size_t(c % 8 + 9) << shift << 6;
+}
+constexpr int kClasses = size_class(kMaxBytes) + 1;
+constexpr int kSmallClasses = size_class(kSmallBlock) + 1;
+static_assert(class_size(size_class(512)) == 512 && class_size(size_class(513)) == 576);
+static_assert(class_size(size_class(kSmallBlock)) == kSmallBlock && class_size(size_class(kSmallBlock + 1)) == 36864);
+
+// A free block holds its own links.
+struct FreeBlock {
+  FreeBlock* next;  // in its class, last freed first
+  FreeBlock* previous;
+  FreeBlock *newer, *older;  // among all blocks of the shared cache
+  int size_class;
+};
+static_assert(sizeof(FreeBlock) <= class_size(0));
+
+void* request(size_t bytes) {
+  if (bytes < kHugePage) return std::aligned_alloc(kAlignment, bytes);
+  // Map a huge page more than needed and give back both ends, so that the block starts on a huge page.
+  const size_t mapped = bytes + kHugePage;
+  if (mapped < bytes) return nullptr;
+  void* map = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (map == MAP_FAILED) return nullptr;
+  char* const begin = static_cast<char*>(map);
+  char* const block = begin + (-reinterpret_cast<uintptr_t>(begin) & (kHugePage - 1));
+  if (block > begin) munmap(begin, size_t(block - begin));
+  if (const size_t tail = size_t(begin + mapped - (block + bytes))) munmap(block + bytes, tail);
+#if defined(MADV_HUGEPAGE)
+  madvise(block, bytes, MADV_HUGEPAGE);
+#endif
+  return block;
+}
+
+void release(void* block, size_t bytes) {
+  if (bytes < kHugePage)
+    std::free(block);
+  else
+    munmap(block, bytes);
+}
+
+struct ThreadCache;
+
+// The cache that all threads share. Never destroyed: blocks are freed during interpreter shutdown too.
+struct SharedCache {
+  std::mutex mutex;
+  FreeBlock* bins[kClasses] = {};
+  FreeBlock *newest = nullptr, *oldest = nullptr;
+  ThreadCache* threads = nullptr;
+  size_t cached = 0;
+  size_t limit = size_t(std::min<uint64_t>(available_memory() / 4, uint64_t(4) << 30));
+  std::atomic<int64_t> live{0}, peak{0}, os_requests{0};
+
+  void add_live(int64_t bytes) {
+    const int64_t now = live.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    for (int64_t p = peak.load(std::memory_order_relaxed);
+         now > p && !peak.compare_exchange_weak(p, now, std::memory_order_relaxed);) {}
+  }
+
+  // The mutex is held in the following.
+  void push(void* block, int c) {
+    auto* b = new (block) FreeBlock{bins[c], nullptr, nullptr, newest, c};
+    if (b->next) b->next->previous = b;
+    if (newest)
+      newest->newer = b;
+    else
+      oldest = b;
+    bins[c] = newest = b;
+    cached += class_size(c);
+  }
+  void remove(FreeBlock* b) {
+    (b->previous ? b->previous->next : bins[b->size_class]) = b->next;
+    if (b->next) b->next->previous = b->previous;
+    (b->newer ? b->newer->older : newest) = b->older;
+    (b->older ? b->older->newer : oldest) = b->newer;
+    cached -= class_size(b->size_class);
+  }
+  void* pop(int c) {
+    FreeBlock* const b = bins[c];
+    if (b) remove(b);
+    return b;
+  }
+  void shrink_to(size_t bytes) {
+    while (cached > bytes) {
+      FreeBlock* const b = oldest;
+      const size_t size = class_size(b->size_class);
+      remove(b);
+      release(b, size);
+    }
+  }
+};
+
+SharedCache& shared() {
+  static SharedCache* const cache = [] {
+    auto* c = new SharedCache;
+    static SharedCache* forked = c;
+    pthread_atfork([] { forked->mutex.lock(); }, [] { forked->mutex.unlock(); }, [] { forked->mutex.unlock(); });
+    return c;
+  }();
+  return *cache;
+}
+
+// One thread's small free blocks. The counters are atomics only for memory_stats: their thread alone writes them.
+struct ThreadCache {
+  FreeBlock* lists[kSmallClasses] = {};
+  std::atomic<int64_t> cached{0}, delta{0};  // delta: live bytes not yet reported to the shared count
+  ThreadCache *next = nullptr, *previous = nullptr;
+
+  ThreadCache() {
+    SharedCache& s = shared();
+    std::lock_guard lock(s.mutex);
+    next = s.threads;
+    if (next) next->previous = this;
+    s.threads = this;
+  }
+  ~ThreadCache() {
+    SharedCache& s = shared();
+    std::lock_guard lock(s.mutex);
+    (previous ? previous->next : s.threads) = next;
+    if (next) next->previous = previous;
+    s.add_live(delta.load(std::memory_order_relaxed));
+    spill(s);
+  }
+
+  void count(std::atomic<int64_t>& counter, int64_t bytes) {
+    counter.store(counter.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+  }
+  void count_live(int64_t bytes) {
+    const int64_t d = delta.load(std::memory_order_relaxed) + bytes;
+    delta.store(d, std::memory_order_relaxed);
+    if (d > kFlushDelta || d < -kFlushDelta) {
+      delta.store(0, std::memory_order_relaxed);
+      shared().add_live(d);
+    }
+  }
+
+  // Hands all blocks to the shared cache, whose mutex is held.
+  void spill(SharedCache& s) {
+    for (int c = 0; c < kSmallClasses; ++c) {
+      while (FreeBlock* const b = lists[c]) {
+        lists[c] = b->next;
+        s.push(b, c);
+      }
+    }
+    cached.store(0, std::memory_order_relaxed);
+    s.shrink_to(s.limit);
+  }
+};
+
+// The thread's cache, made at first use and gone (null, for good) once the thread's destructors have begun.
+constinit thread_local ThreadCache* thread_cache = nullptr;
+constinit thread_local bool thread_ended = false;
+
+struct ThreadCacheOwner {
+  ThreadCache cache;
+  ~ThreadCacheOwner() {
+    thread_cache = nullptr;
+    thread_ended = true;
+  }
+};
+
+__attribute__((noinline)) ThreadCache* make_thread_cache() {
+  if (thread_ended) return nullptr;
+  static thread_local ThreadCacheOwner owner;
+  return thread_cache = &owner.cache;
+}
+ThreadCache* this_thread() { return thread_cache ? thread_cache : make_thread_cache(); }
+
+[[noreturn]] void out_of_memory(size_t bytes) {
+  fail<OutOfMemoryError>("allocate: expected memory for ", bytes, " bytes, got none from the operating system (",
+                         shared().live.load(), " bytes in use, ", available_memory(), " available to this process)");
+}
+
+// From the shared cache, else from the operating system; once more after emptying the cache.
+__attribute__((noinline)) void* allocate_shared(int c, size_t bytes) {
+  SharedCache& s = shared();
+  const size_t size = class_size(c);
+  {
+    std::lock_guard lock(s.mutex);
+    if (void* const block = s.pop(c)) return block;
+  }
+  // Overcommitted memory fails at the first touch, by a signal: refuse here what cannot be there.
+  const uint64_t live = uint64_t(std::max<int64_t>(s.live.load(std::memory_order_relaxed), 0));
+  if (size >= kHugePage && live + bytes > available_memory()) out_of_memory(bytes);
+  s.os_requests.fetch_add(1, std::memory_order_relaxed);
+  if (void* const block = request(size)) return block;
+  empty_cache();
+  if (void* const block = request(size)) return block;
+  out_of_memory(bytes);
+}
+
+}  // namespace
+
+size_t block_size(size_t bytes) { return class_size(size_class(bytes)); }
+
+void* allocate(size_t bytes) {
+  if (bytes > kMaxBytes) out_of_memory(bytes);
+  const int c = size_class(bytes);
+  const size_t size = class_size(c);
+  if (c < kSmallClasses) {
+    if (ThreadCache* const t = this_thread()) {
+      void* block = t->lists[c];
+      if (block) {
+        t->lists[c] = t->lists[c]->next;
+        t->count(t->cached, -int64_t(size));
+      } else {
+        block = allocate_shared(c, bytes);
+      }
+      t->count_live(int64_t(size));
+      return block;
+    }
+  }
+  void* const block = allocate_shared(c, bytes);
+  shared().add_live(int64_t(size));
+  return block;
+}
+
+void deallocate(void* block, size_t bytes) noexcept {
+  if (!block) return;
+  const int c = size_class(bytes);
+  const size_t size = class_size(c);
+  if (c < kSmallClasses) {
+    if (ThreadCache* const t = this_thread()) {
+      t->lists[c] = new (block) FreeBlock{t->lists[c], nullptr, nullptr, nullptr, c};
+      t->count(t->cached, int64_t(size));
+      t->count_live(-int64_t(size));
+      if (t->cached.load(std::memory_order_relaxed) > int64_t(kThreadCacheLimit)) {
+        SharedCache& s = shared();
+        std::lock_guard lock(s.mutex);
+        t->spill(s);
+      }
+      return;
+    }
+  }
+  SharedCache& s = shared();
+  s.add_live(-int64_t(size));
+  std::unique_lock lock(s.mutex);
+  if (size > s.limit) {
+    lock.unlock();
+    release(block, size);
+    return;
+  }
+  s.shrink_to(s.limit - size);
+  s.push(block, c);
+}
+
+void empty_cache() {
+  SharedCache& s = shared();
+  ThreadCache* const t = this_thread();
+  std::lock_guard lock(s.mutex);
+  if (t) t->spill(s);
+  s.shrink_to(0);
+}
+
+void set_cache_limit(size_t bytes) {
+  SharedCache& s = shared();
+  std::lock_guard lock(s.mutex);
+  s.limit = bytes;
+  s.shrink_to(bytes);
+}
+
+MemoryStats memory_stats() {
+  SharedCache& s = shared();
+  std::lock_guard lock(s.mutex);
+  MemoryStats stats{s.live, int64_t(s.cached), 0, s.os_requests, int64_t(s.limit)};
+  for (const ThreadCache* t = s.threads; t; t = t->next) {
+    stats.allocated += t->delta.load(std::memory_order_relaxed);
+    stats.cached += t->cached.load(std::memory_order_relaxed);
+  }
+  stats.peak = std::max(s.peak.load(), stats.allocated);
+  return stats;
+}
+
+void reset_peak_memory() {
+  SharedCache& s = shared();
+  s.peak.store(s.live.load());
+}
+
+}  // namespace pydl

@@ -1,0 +1,174 @@
+// OpenMP regions. Every region starts the full team: libgomp destroys and recreates its workers when the team size
+// changes, so threads that have nothing to do just return.
+#include "base/parallel.h"
+
+#if defined(_OPENMP)
+#include <omp.h>
+#else  // a Clang without its own OpenMP: the pragma below becomes the call into libgomp that GCC makes of it
+extern "C" void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned flags);
+extern "C" int omp_get_thread_num();
+extern "C" int omp_get_num_threads();
+#endif
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <exception>
+#include <thread>
+
+#include "base/arch.h"
+#include "base/check.h"
+
+namespace pydl {
+namespace {
+
+constexpr int kMaxThreads = 4096;
+
+std::atomic<int> requested_threads{0};  // 0: not decided yet
+std::atomic<bool> forked_child{false};
+RegionHooks region_hooks{};
+thread_local bool inside_region = false;
+
+int default_threads() {
+  int n = available_cpus();
+  if (const char* text = std::getenv("OMP_NUM_THREADS")) {
+    const int wanted = std::atoi(text);  // of a list "4,2" the first counts
+    if (wanted > 0) n = std::min(n, wanted);
+  }
+  return n;
+}
+
+// A worker's share of a region: in-region flag and denormal mode, both restored at its end.
+struct RegionScope {
+  FlushDenormals flush;
+  bool outer = inside_region;
+  RegionScope() { inside_region = true; }
+  ~RegionScope() { inside_region = outer; }
+};
+
+// What the threads of one region share: the first exception, and a barrier that a failure opens for good.
+struct Region {
+  std::exception_ptr error;
+  std::atomic<bool> failed{false};
+  std::atomic<int> arrived{0};
+  std::atomic<uint32_t> phase{0};
+
+  void capture() {
+    if (!failed.exchange(true)) error = std::current_exception();
+  }
+};
+
+struct TeamAborted {};
+
+// Runs body(thread, threads) on the whole team, between the hooks, and rethrows what it threw.
+template <class Body>
+void fork_region(int threads, Region& region, const Body& body) {
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { forked_child.store(true); });
+  (void)registered;
+  void* const hook_state = region_hooks.enter ? region_hooks.enter() : nullptr;
+  auto member = [&] {
+    RegionScope scope;
+    try {
+      body(omp_get_thread_num(), omp_get_num_threads());
+    } catch (const TeamAborted&) {
+    } catch (...) { region.capture(); }
+  };
+#if defined(_OPENMP)
+#pragma omp parallel num_threads(threads)
+  member();
+#else
+  GOMP_parallel([](void* m) { (*static_cast<decltype(member)*>(m))(); }, &member, unsigned(threads), 0);
+#endif
+  if (region_hooks.leave) region_hooks.leave(hook_state);
+  if (region.error) std::rethrow_exception(region.error);
+}
+
+void spin_pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+}  // namespace
+
+int num_threads() {
+  int n = requested_threads.load(std::memory_order_relaxed);
+  if (n == 0) {
+    n = default_threads();
+    requested_threads.store(n, std::memory_order_relaxed);
+  }
+  return n;
+}
+
+void set_num_threads(int n) {
+  if (n < 1 || n > kMaxThreads) fail<ValueError>("set_num_threads: expected 1 to ", kMaxThreads, ", got ", n);
+  requested_threads.store(n, std::memory_order_relaxed);
+}
+
+bool in_parallel_region() { return inside_region || forked_child.load(std::memory_order_relaxed); }
+
+void set_region_hooks(RegionHooks hooks) { region_hooks = hooks; }
+
+void parallel_ranges(int64_t n, int64_t grain, RangeFn fn, void* context, bool dynamic) {
+  if (n <= 0) return;
+  grain = std::max<int64_t>(grain, 1);
+  const int64_t grains = (n - 1) / grain + 1;
+  const int threads = grains > 1 && !in_parallel_region() ? num_threads() : 1;
+  if (threads == 1) {
+    FlushDenormals flush;
+    fn(context, 0, n);
+    return;
+  }
+  Region region;
+  if (dynamic) {
+    std::atomic<int64_t> next{0};
+    fork_region(threads, region, [&](int, int) {
+      while (!region.failed.load(std::memory_order_relaxed)) {
+        const int64_t g = next.fetch_add(1, std::memory_order_relaxed);
+        if (g >= grains) break;
+        fn(context, g * grain, std::min(n, (g + 1) * grain));
+      }
+    });
+  } else {
+    fork_region(threads, region, [&](int thread, int size) {
+      const int64_t each = grains / size, extra = grains % size;
+      const int64_t first = thread * each + std::min<int64_t>(thread, extra), last = first + each + (thread < extra);
+      if (first < last) fn(context, first * grain, std::min(n, last * grain));
+    });
+  }
+}
+
+void Team::barrier() const {
+  if (!region) return;
+  Region& shared = *static_cast<Region*>(region);
+  const uint32_t phase = shared.phase.load(std::memory_order_relaxed);
+  if (shared.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
+    shared.arrived.store(0, std::memory_order_relaxed);
+    shared.phase.store(phase + 1, std::memory_order_release);
+  }
+  static const int cpus = available_cpus();
+  for (int spins = size <= cpus ? 20000 : 100; shared.phase.load(std::memory_order_acquire) == phase;) {
+    if (shared.failed.load(std::memory_order_relaxed)) throw TeamAborted{};
+    if (spins > 0)
+      spin_pause(), --spins;
+    else
+      std::this_thread::yield();
+  }
+}
+
+void run_team(int threads, TeamFn fn, void* context) {
+  threads = in_parallel_region() ? 1 : std::min(threads, num_threads());
+  if (threads <= 1) {
+    FlushDenormals flush;
+    fn(context, Team{0, 1, nullptr});
+    return;
+  }
+  Region region;
+  fork_region(num_threads(), region, [&](int thread, int started) {
+    const int size = std::min(threads, started);
+    if (thread < size) fn(context, Team{thread, size, size > 1 ? &region : nullptr});
+  });
+}
+
+}  // namespace pydl

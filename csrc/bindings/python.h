@@ -1,0 +1,59 @@
+// What every file of the bindings starts from: CPython, pybind11, and the border between C++ exceptions and Python's.
+#pragma once
+#include <pybind11/pybind11.h>
+
+#include <type_traits>
+
+#include "base/check.h"
+
+namespace pydl::python {
+
+namespace py = pybind11;
+
+// In a catch block: sets the Python error that the exception in flight stands for.
+void translate_exception() noexcept;
+
+// Runs f at an entry from Python. An exception becomes a Python error and the entry's error value, null or -1.
+template <class F> auto guarded(F&& f) noexcept {
+  using R = decltype(f());
+  try {
+    return f();
+  } catch (...) {
+    translate_exception();
+  }
+  if constexpr (std::is_pointer_v<R>) return R(nullptr);
+  else return R(-1);
+}
+
+// Turns the error value of a C API call into the exception that carries the Python error.
+inline PyObject* checked(PyObject* o) {
+  if (!o) throw py::error_already_set();
+  return o;
+}
+inline void checked(int status) {
+  if (status < 0) throw py::error_already_set();
+}
+inline py::object take(PyObject* new_reference) { return py::reinterpret_steal<py::object>(checked(new_reference)); }
+inline py::object borrow(PyObject* o) { return py::reinterpret_borrow<py::object>(o); }
+
+inline std::string_view text_of(PyObject* unicode) {
+  Py_ssize_t n;
+  const char* s = PyUnicode_AsUTF8AndSize(unicode, &n);
+  if (!s) throw py::error_already_set();
+  return {s, size_t(n)};
+}
+
+// Method table entries come in several signatures; PyMethodDef stores one.
+template <class F> PyCFunction as_method(F* f) { return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f)); }
+template <class F> void* as_slot(F* f) { return reinterpret_cast<void*>(f); }
+
+// A heap type made from a spec; the reference is kept for the life of the process.
+inline PyTypeObject* make_type(PyType_Spec& spec, PyObject* bases = nullptr) {
+  return reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpecWithBases(&spec, bases)));
+}
+
+// pydl.ShapeError and pydl.OutOfMemoryError, made by add_errors.
+extern PyObject* shape_error;
+void add_errors(py::module_& m);
+
+}  // namespace pydl::python

@@ -1,0 +1,179 @@
+// Conversion and movement loops; contract in cast.h. Plain loops that the compiler vectorizes for each ISA, and
+// intrinsics for float16 and for stores past the caches.
+#include "kernels/cast.h"
+
+#include "simd/vec.h"
+
+#if defined(__clang__)
+#define PYDL_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define PYDL_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+PYDL_ISA_BEGIN
+namespace {
+
+// ---- conversions ----------------------------------------------------------------------------------------------------
+template <class T> inline constexpr bool kIsHalf = std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
+template <class T> using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
+
+template <class To, class From> PYDL_INLINE Stored<To> convert(From x) {
+  if constexpr (std::is_same_v<To, bool>) return x != 0;
+  else if constexpr (!std::is_floating_point_v<From> || std::is_floating_point_v<To>) return static_cast<To>(x);
+  else if constexpr (sizeof(To) == 8 || std::is_same_v<To, uint8_t>) return static_cast<To>(static_cast<int64_t>(x));
+  else return static_cast<To>(static_cast<int32_t>(x));
+}
+
+template <class To, class From> void convert_each(Stored<To>* __restrict__ out, const Stored<From>* __restrict__ in, int64_t n) {
+  for (int64_t k = 0; k < n; ++k) {
+    if constexpr (std::is_same_v<From, bool>) out[k] = convert<To>(uint8_t(in[k] > 1 ? 1 : in[k]));
+    else out[k] = convert<To>(in[k]);
+  }
+}
+
+void widen(float* __restrict__ out, const bfloat16* __restrict__ in, int64_t n) {
+  for (int64_t k = 0; k < n; ++k) out[k] = float(in[k]);
+}
+void round_to(bfloat16* __restrict__ out, const float* __restrict__ in, int64_t n) {
+  for (int64_t k = 0; k < n; ++k) out[k] = bfloat16(in[k]);
+}
+void widen(float* out, const float16* in, int64_t n) {
+  int64_t k = 0;
+#if defined(__AVX512F__)
+  for (; k + 16 <= n; k += 16)
+    _mm512_storeu_ps(out + k, _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + k))));
+#elif defined(__F16C__)
+  for (; k + 8 <= n; k += 8)
+    _mm256_storeu_ps(out + k, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in + k))));
+#endif
+  for (; k < n; ++k) out[k] = float(in[k]);
+}
+void round_to(float16* out, const float* in, int64_t n) {
+  int64_t k = 0;
+#if defined(__AVX512F__)
+  for (; k + 16 <= n; k += 16)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + k), _mm512_cvtps_ph(_mm512_loadu_ps(in + k), _MM_FROUND_TO_NEAREST_INT));
+#elif defined(__F16C__)
+  for (; k + 8 <= n; k += 8)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + k), _mm256_cvtps_ph(_mm256_loadu_ps(in + k), _MM_FROUND_TO_NEAREST_INT));
+#endif
+  for (; k < n; ++k) out[k] = float16(in[k]);
+}
+
+// Halves meet other dtypes in float32, a piece at a time.
+template <class To, class From> void cast(void* out, const void* in, int64_t n) {
+  constexpr int64_t kPiece = 512;
+  auto* to = static_cast<Stored<To>*>(out);
+  auto* from = static_cast<const Stored<From>*>(in);
+  if constexpr (std::is_same_v<To, From>) {
+    std::memcpy(out, in, size_t(n) * sizeof(To));
+  } else if constexpr (kIsHalf<From> && std::is_same_v<To, float>) {
+    widen(to, from, n);
+  } else if constexpr (kIsHalf<To> && std::is_same_v<From, float>) {
+    round_to(to, from, n);
+  } else if constexpr (kIsHalf<From> || kIsHalf<To>) {
+    alignas(64) float piece[kPiece];
+    for (; n > 0; n -= kPiece, to += kPiece, from += kPiece) {
+      const int64_t m = n < kPiece ? n : kPiece;
+      cast<float, From>(piece, from, m);
+      cast<To, float>(to, piece, m);
+    }
+  } else {
+    convert_each<To, From>(to, from, n);
+  }
+}
+
+// ---- movement -------------------------------------------------------------------------------------------------------
+template <class U> PYDL_INLINE void gather(void* out, const void* in, int64_t byte_stride, int64_t n) {
+  auto* to = static_cast<U*>(out);
+  auto* from = static_cast<const char*>(in);
+#pragma GCC unroll 4
+  for (int64_t k = 0; k < n; ++k, from += byte_stride) std::memcpy(to + k, from, sizeof(U));
+}
+template <class U> PYDL_INLINE void scatter(void* out, int64_t byte_stride, const void* in, int64_t n) {
+  auto* to = static_cast<char*>(out);
+  auto* from = static_cast<const U*>(in);
+#pragma GCC unroll 4
+  for (int64_t k = 0; k < n; ++k, to += byte_stride) std::memcpy(to, from + k, sizeof(U));
+}
+template <class U> PYDL_INLINE void fill(void* out, const void* value, int64_t n) {
+  auto* to = static_cast<U*>(out);
+  const U v = *static_cast<const U*>(value);
+  for (int64_t k = 0; k < n; ++k) to[k] = v;
+}
+#define BY_SIZE(name, parameters, ...)                              \
+  void name##1 parameters { name<uint8_t>(__VA_ARGS__); }           \
+  void name##2 parameters { name<uint16_t>(__VA_ARGS__); }          \
+  void name##4 parameters { name<uint32_t>(__VA_ARGS__); }          \
+  void name##8 parameters { name<uint64_t>(__VA_ARGS__); }
+BY_SIZE(gather, (void* out, const void* in, int64_t byte_stride, int64_t n), out, in, byte_stride, n)
+BY_SIZE(scatter, (void* out, int64_t byte_stride, const void* in, int64_t n), out, byte_stride, in, n)
+BY_SIZE(fill, (void* out, const void* value, int64_t n), out, value, n)
+#undef BY_SIZE
+
+void stream(void* out, const void* in, int64_t bytes) {
+  if (reinterpret_cast<uintptr_t>(out) % 64) {
+    std::memcpy(out, in, size_t(bytes));
+    return;
+  }
+  auto* to = static_cast<char*>(out);
+  auto* from = static_cast<const char*>(in);
+  int64_t k = 0;
+  for (; k + kVectorBytes <= bytes; k += kVectorBytes) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to + k), _mm512_loadu_si512(from + k));
+#elif defined(__AVX2__)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to + k), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + k)));
+#else
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to + k), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + k)));
+#endif
+  }
+  std::memcpy(to + k, from + k, size_t(bytes - k));
+  _mm_sfence();
+}
+
+// ---- where ----------------------------------------------------------------------------------------------------------
+// Broadcast operands are spread over one piece, which is then read again and again. `out` may be a or b themselves.
+template <class U> void where(void* out, const void* const* in, const int64_t* step, int64_t n) {
+  constexpr int64_t kPiece = 512;
+  alignas(64) uint8_t conditions[kPiece];
+  alignas(64) U as[kPiece], bs[kPiece];
+  auto* condition = static_cast<const uint8_t*>(in[0]);
+  auto* a = static_cast<const U*>(in[1]);
+  auto* b = static_cast<const U*>(in[2]);
+  auto* to = static_cast<U*>(out);
+  const int64_t spread = n < kPiece ? n : kPiece;
+  if (!step[0]) fill<uint8_t>(conditions, condition, spread), condition = conditions;
+  if (!step[1]) fill<U>(as, a, spread), a = as;
+  if (!step[2]) fill<U>(bs, b, spread), b = bs;
+  for (; n > 0; n -= kPiece) {
+    const int64_t m = n < kPiece ? n : kPiece;
+    PYDL_INDEPENDENT
+    for (int64_t k = 0; k < m; ++k) {
+      const U x = a[k], y = b[k];
+      to[k] = condition[k] ? x : y;
+    }
+    to += kPiece;
+    condition += step[0] ? kPiece : 0, a += step[1] ? kPiece : 0, b += step[2] ? kPiece : 0;
+  }
+}
+
+#define ROW(From)                                                                                                        \
+  {&cast<bool, From>, &cast<uint8_t, From>, &cast<int8_t, From>, &cast<int16_t, From>, &cast<int32_t, From>,             \
+   &cast<int64_t, From>, &cast<float16, From>, &cast<bfloat16, From>, &cast<float, From>, &cast<double, From>}
+#define KERNEL(name, result, args) &name,
+constexpr CastKernels kernels = {
+    {ROW(bool), ROW(uint8_t), ROW(int8_t), ROW(int16_t), ROW(int32_t), ROW(int64_t), ROW(float16), ROW(bfloat16), ROW(float),
+     ROW(double)},
+    {&where<uint8_t>, &where<uint16_t>, &where<uint32_t>, &where<uint64_t>},
+#include "kernels/cast.inc"
+};
+#undef KERNEL
+#undef ROW
+
+}  // namespace
+
+extern const CastKernels cast_kernels;
+const CastKernels cast_kernels = kernels;
+
+PYDL_ISA_END

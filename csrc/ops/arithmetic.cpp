@@ -1,0 +1,345 @@
+// Arithmetic, comparison, logic and elementary functions: the public face of pointwise.inc.
+#include <cmath>
+
+#include "autograd/node.h"
+#include "kernels/table.h"
+#include "ops/call.h"
+#include "ops/copy.h"
+#include "ops/iterate.h"
+#include "ops/pointwise.h"
+#include "ops/promote.h"
+#include "ops/view.h"
+
+namespace pydl {
+
+// Each row of the table as a C++ function.
+#define DEFINE_UNARY_0(name) Tensor name(const Tensor& x, const Out& out) { return pointwise(rows::name, {x}, {}, out); }
+#define DEFINE_UNARY_1(name) Tensor name(const Tensor& x, const Scalar& p, const Out& out) { return pointwise(rows::name, {x}, {p}, out); }
+#define DEFINE_UNARY_2(name) \
+  Tensor name(const Tensor& x, const Scalar& p, const Scalar& q, const Out& out) { return pointwise(rows::name, {x}, {p, q}, out); }
+#define DEFINE_UNARY_3(name)                                                                      \
+  Tensor name(const Tensor& x, const Scalar& p, const Scalar& q, const Scalar& r, const Out& out) { \
+    return pointwise(rows::name, {x}, {p, q, r}, out);                                            \
+  }
+#define DEFINE_BINARY_0(name) Tensor name(const Operand& a, const Operand& b, const Out& out) { return pointwise(rows::name, {a, b}, {}, out); }
+#define DEFINE_BINARY_1(name) \
+  Tensor name(const Operand& a, const Operand& b, const Scalar& p, const Out& out) { return pointwise(rows::name, {a, b}, {p}, out); }
+#define UNARY(name, domain, params, ...) DEFINE_UNARY_##params(name)
+#define UNARY_NOGRAD(name, domain, params, ...) DEFINE_UNARY_##params(name)
+#define BINARY(name, domain, params, ...) DEFINE_BINARY_##params(name)
+#define BINARY_NOGRAD(name, domain, params, ...) DEFINE_BINARY_##params(name)
+#define TEST(name, ...) Tensor name(const Tensor& x, const Out& out) { return pointwise(rows::name, {x}, {}, out); }
+#define COMPARE(name, ...) DEFINE_BINARY_0(name)
+#include "kernels/pointwise.inc"
+
+// ---- where PyTorch's rules go beyond the row -------------------------------------------------------------------------
+
+namespace {
+
+DType common_dtype(const Operand& a, const Operand& b) { return result_type({a, b}); }
+
+void refuse_bool(const char* op, const Operand& a, const Operand& b, const char* instead) {
+  if (common_dtype(a, b) == DType::Bool) fail(op, ": expected numbers, got bool operands; use ", instead);
+}
+
+void check_alpha(const char* op, DType result, const Scalar& alpha) {
+  if (is_integral(result) && alpha.is_float()) fail(op, ": expected an integer alpha for ", result, " operands, got a float");
+  if (result != DType::Bool && alpha.is_bool()) fail(op, ": expected a number as alpha, got a bool");
+}
+
+// Integer division by zero raises, before anything is written.
+void check_divisor(const char* op, const Operand& a, const Operand& b) {
+  if (!is_integral(common_dtype(a, b))) return;
+  bool zero;
+  if (b.is_tensor()) {
+    const Tensor dense = contiguous(b.tensor());
+    zero = any_zero(dense.raw(), dense.item_size(), dense.numel());
+  } else {
+    zero = b.scalar().equals(0);
+  }
+  if (zero) fail(op, ": expected divisors other than 0 for integers, got 0 (ZeroDivisionError)");
+}
+
+Tensor checked_floor_divide(const Operand& a, const Operand& b, const Out& out) {
+  check_divisor("floor_divide", a, b);
+  return floor_divide(a, b, out);
+}
+Tensor checked_remainder(const Operand& a, const Operand& b, const Out& out) {
+  check_divisor("remainder", a, b);
+  return remainder(a, b, out);
+}
+Tensor checked_fmod(const Operand& a, const Operand& b, const Out& out) {
+  check_divisor("fmod", a, b);
+  return fmod(a, b, out);
+}
+
+Tensor div_rounded(const Operand& a, const Operand& b, std::string_view rounding_mode, const Out& out) {
+  if (rounding_mode.empty()) return div(a, b, out);
+  if (rounding_mode == "floor") return checked_floor_divide(a, b, out);
+  if (rounding_mode == "trunc") {
+    check_divisor("div", a, b);
+    return div_trunc(a, b, out);
+  }
+  fail("div: expected rounding_mode None, 'trunc' or 'floor', got '", rounding_mode, "'");
+}
+
+Tensor rsub(const Tensor& x, const Operand& other, const Scalar& alpha) { return sub(other, x, alpha); }
+
+Tensor checked_neg(const Tensor& x, const Out& out) {
+  if (x.dtype() == DType::Bool) fail("neg: expected numbers, got a bool tensor; use logical_not or ~");
+  return neg(x, out);
+}
+Tensor positive(const Tensor& x) {
+  if (x.dtype() == DType::Bool) fail("positive: expected numbers, got a bool tensor");
+  return x;
+}
+Tensor sgn(const Tensor& x, const Out& out) { return sign(x, out); }
+
+Tensor power(const Operand& a, const Operand& b, const Out& out) {
+  if (!a.is_tensor() || b.is_tensor()) return pow(a, b, out);
+  const Tensor& x = a.tensor();
+  const Scalar& e = b.scalar();
+  const bool floating = is_floating(x.dtype());
+  if (!floating && !e.is_float() && e.to_int() < 0) fail("pow: expected a non-negative integer exponent for ", x.dtype(), ", got ", e.to_int());
+  if (out.fresh() && floating) {
+    if (e.equals(2)) return square(x);
+    if (e.equals(0.5)) return sqrt(x);
+    if (e.equals(1)) return clone(x);
+    if (e.equals(-1)) return reciprocal(x);
+    if (e.equals(-0.5)) return rsqrt(x);
+  }
+  return pow(a, b, out);
+}
+
+Tensor round_decimals(const Tensor& x, int64_t decimals, const Out& out) {
+  if (decimals == 0) return round(x, out);
+  if (!is_floating(x.dtype())) fail("round: expected a floating point tensor with decimals, got ", x);
+  const double scale = std::pow(10.0, double(decimals < 0 ? -decimals : decimals));
+  const Tensor y = decimals > 0 ? round(x * scale) / scale : round(x / scale) * scale;
+  if (out.fresh()) return y;
+  return out.kind == Out::Kind::Inplace ? copy_(out.target, y) : mul(y, Operand(1), out);
+}
+
+Tensor square_any(const Tensor& x, const Out& out) { return x.dtype() == DType::Bool ? mul(x, x, out) : square(x, out); }
+
+Tensor clamp_any(const Tensor& x, const std::optional<Scalar>& low, const std::optional<Scalar>& high, const Out& out) {
+  if (!low && !high) fail("clamp: expected at least one of min and max, got neither");
+  if (low && high) return clamp(x, *low, *high, out);
+  return low ? clamp_min(x, *low, out) : clamp_max(x, *high, out);
+}
+Tensor clamp_tensors(const Tensor& x, const Tensor& low, const Tensor& high, const Out& out) {
+  if (!low.defined() && !high.defined()) fail("clamp: expected at least one of min and max, got neither");
+  if (low.defined() && high.defined()) return pointwise(rows::clamp_tensor, {x, low, high}, {}, out);
+  return low.defined() ? clamp_min(x, low, out) : clamp_max(x, high, out);
+}
+
+Tensor nan_to_number(const Tensor& x, std::optional<double> nan, std::optional<double> posinf, std::optional<double> neginf, const Out& out) {
+  const DType t = is_floating(x.dtype()) ? x.dtype() : DType::Float64;
+  const double largest = t == DType::Float64 ? 1.7976931348623157e308 : t == DType::Float16 ? 65504.0
+                       : t == DType::BFloat16 ? 3.3895313892515355e38 : 3.4028234663852886e38;
+  if (!is_floating(x.dtype())) return out.fresh() ? clone(x) : mul(x, Operand(1), out);
+  return nan_to_num(x, Scalar(nan.value_or(0)), Scalar(posinf.value_or(largest)), Scalar(neginf.value_or(-largest)), out);
+}
+
+Tensor logit_eps(const Tensor& x, std::optional<double> eps, const Out& out) {
+  return eps ? logit_clamped(x, Scalar(*eps), out) : logit(x, out);
+}
+
+Tensor addcmul_value(const Tensor& x, const Tensor& t1, const Tensor& t2, const Scalar& value, const Out& out) {
+  return pointwise(rows::addcmul, {x, t1, t2}, {value}, out);
+}
+Tensor addcdiv_value(const Tensor& x, const Tensor& t1, const Tensor& t2, const Scalar& value, const Out& out) {
+  if (is_integral(promote(x.dtype(), promote(t1.dtype(), t2.dtype()))))
+    fail("addcdiv: expected floating point tensors, got ", x, ", ", t1, ", ", t2);
+  return pointwise(rows::addcdiv, {x, t1, t2}, {value}, out);
+}
+Tensor lerp_weight(const Tensor& x, const Tensor& end, const Operand& weight, const Out& out) {
+  if (x.dtype() != end.dtype()) fail("lerp: expected start and end of one dtype, got ", x, " and ", end);
+  return pointwise(rows::lerp, {x, end, weight}, {}, out);
+}
+Tensor ldexp(const Tensor& x, const Tensor& other) { return x * exp2(is_floating(other.dtype()) ? other : cast(other, default_dtype())); }
+Tensor float_power(const Operand& a, const Operand& b) {
+  auto wide = [](const Operand& o) { return o.is_tensor() ? cast(o.tensor(), DType::Float64) : Tensor(); };
+  const Tensor x = wide(a), y = wide(b);
+  return pow(a.is_tensor() ? Operand(x) : Operand(a.scalar().to_double()), b.is_tensor() ? Operand(y) : Operand(b.scalar().to_double()));
+}
+Tensor true_divide(const Operand& a, const Operand& b, const Out& out) { return div(a, b, out); }
+Tensor isreal(const Tensor& x) { return eq(x, x) | ne(x, x); }
+
+}  // namespace
+
+Tensor add(const Operand& a, const Operand& b, const Scalar& alpha, const Out& out) {
+  if (alpha.equals(1) && !alpha.is_float()) return add(a, b, out);
+  check_alpha("add", common_dtype(a, b), alpha);
+  return add_scaled(a, b, alpha, out);
+}
+
+Tensor sub(const Operand& a, const Operand& b, const Scalar& alpha, const Out& out) {
+  refuse_bool("sub", a, b, "logical_xor or ^");
+  if (alpha.equals(1) && !alpha.is_float()) return sub(a, b, out);
+  check_alpha("sub", common_dtype(a, b), alpha);
+  return sub_scaled(a, b, alpha, out);
+}
+
+Tensor zeros_like(const Tensor& x) { return fill_(empty_like(x), Scalar(0)); }
+
+Tensor where(const Tensor& condition, const Operand& a, const Operand& b, const Out& out) {
+  Call call("where");
+  if (condition.dtype() != DType::Bool) fail("where: expected a bool condition, got ", condition);
+  const DType t = result_type({a, b});
+  const Input in[] = {{condition, DType::Bool}, {a, t}, {b, t}};
+  const Tensor y = run_pointwise({call.op, where_loop(where_loops(), item_size(t)), t, t, 0.3}, in, out);
+  const Tensor ta = a.is_tensor() ? a.tensor() : Tensor(), tb = b.is_tensor() ? b.tensor() : Tensor();
+  if (out.fresh() && autograd::needed(ta, tb)) {
+    const bool wants_a = ta.defined() && autograd::requires_grad(ta), wants_b = tb.defined() && autograd::requires_grad(tb);
+    autograd::record("WhereBackward", y, {ta, tb}, [condition, wants_a, wants_b](const Tensor& g) {
+      return Tensors{wants_a ? where(condition, g, Operand(0)) : Tensor(), wants_b ? where(condition, Operand(0), g) : Tensor()};
+    });
+  }
+  return y;
+}
+
+namespace {
+
+constexpr int kFull = kFunction | kMethod | kInplace | kOut;
+constexpr int kTest = kFunction | kMethod | kNoGrad;
+constexpr auto add_op = static_cast<Tensor (*)(const Operand&, const Operand&, const Scalar&, const Out&)>(&add);
+constexpr auto sub_op = static_cast<Tensor (*)(const Operand&, const Operand&, const Scalar&, const Out&)>(&sub);
+
+const Operator arithmetic_ops[] = {
+    {add_op, "add(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", kFull, "input + alpha * other."},
+    {sub_op, "sub(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", kFull, "input - alpha * other."},
+    {sub_op, "subtract(Operand input, Operand other, *, Scalar alpha=1) -> Tensor", kFull, "Alias of sub."},
+    {&rsub, "rsub(Tensor input, Operand other, *, Scalar alpha=1) -> Tensor", kFunction, "other - alpha * input."},
+    {&mul, "mul(Operand input, Operand other) -> Tensor", kFull, "input * other."},
+    {&mul, "multiply(Operand input, Operand other) -> Tensor", kFull, "Alias of mul."},
+    {&div_rounded, "div(Operand input, Operand other, *, str? rounding_mode=None) -> Tensor", kFull,
+     "input / other; rounding_mode 'trunc' rounds toward zero, 'floor' down. Integers give floats without a mode."},
+    {&div_rounded, "divide(Operand input, Operand other, *, str? rounding_mode=None) -> Tensor", kFull, "Alias of div."},
+    {&true_divide, "true_divide(Operand input, Operand other) -> Tensor", kFull, "input / other, in floating point."},
+    {&checked_floor_divide, "floor_divide(Operand input, Operand other) -> Tensor", kFull, "input / other rounded down."},
+    {&checked_remainder, "remainder(Operand input, Operand other) -> Tensor", kFull, "input - other * floor(input / other): the sign of other."},
+    {&checked_fmod, "fmod(Operand input, Operand other) -> Tensor", kFull, "input - other * trunc(input / other): the sign of input."},
+    {&power, "pow(Operand input, Operand exponent) -> Tensor", kFull, "input to the power of exponent."},
+    {&float_power, "float_power(Operand input, Operand exponent) -> Tensor", kFunction | kMethod, "pow in float64."},
+    {&ldexp, "ldexp(Tensor input, Tensor other) -> Tensor", kFunction | kMethod, "input * 2^other."},
+    {&addcmul_value, "addcmul(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", kFull, "input + value * tensor1 * tensor2."},
+    {&addcdiv_value, "addcdiv(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", kFull, "input + value * tensor1 / tensor2."},
+    {&lerp_weight, "lerp(Tensor input, Tensor end, Operand weight) -> Tensor", kFull, "input + weight * (end - input)."},
+    {&maximum, "maximum(Tensor input, Tensor other) -> Tensor", kFunction | kMethod | kOut, "The larger of each pair; NaN wins."},
+    {&minimum, "minimum(Tensor input, Tensor other) -> Tensor", kFunction | kMethod | kOut, "The smaller of each pair; NaN wins."},
+    {&fmax, "fmax(Tensor input, Tensor other) -> Tensor", kFunction | kMethod | kOut, "The larger of each pair; NaN loses."},
+    {&fmin, "fmin(Tensor input, Tensor other) -> Tensor", kFunction | kMethod | kOut, "The smaller of each pair; NaN loses."},
+    {&atan2, "atan2(Tensor input, Tensor other) -> Tensor", kFull, "The angle of the point (other, input), in radians."},
+    {&atan2, "arctan2(Tensor input, Tensor other) -> Tensor", kFull, "Alias of atan2."},
+    {&hypot, "hypot(Tensor input, Tensor other) -> Tensor", kFull, "sqrt(input^2 + other^2) without overflow."},
+    {&copysign, "copysign(Tensor input, Operand other) -> Tensor", kFull, "The magnitude of input with the sign of other."},
+    {&nextafter, "nextafter(Tensor input, Tensor other) -> Tensor", kFull | kNoGrad, "The next representable number from input toward other."},
+    {&logaddexp, "logaddexp(Tensor input, Tensor other) -> Tensor", kFunction | kMethod | kOut, "log(exp(input) + exp(other))."},
+    {&logaddexp2, "logaddexp2(Tensor input, Tensor other) -> Tensor", kFunction | kMethod | kOut, "log2(2^input + 2^other)."},
+    {&xlogy, "xlogy(Operand input, Operand other) -> Tensor", kFull, "input * log(other), 0 where input is 0."},
+    {&heaviside, "heaviside(Tensor input, Tensor values) -> Tensor", kFull | kNoGrad, "0 below zero, values at zero, 1 above."},
+    {&gcd, "gcd(Tensor input, Tensor other) -> Tensor", kFull | kNoGrad, "Greatest common divisor."},
+    {&lcm, "lcm(Tensor input, Tensor other) -> Tensor", kFull | kNoGrad, "Least common multiple."},
+    {&clamp_any, "clamp(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor", kFull, "Each element limited to [min, max]."},
+    {&clamp_tensors, "clamp(Tensor input, Tensor? min=None, Tensor? max=None) -> Tensor", kFull, ""},
+    {&clamp_any, "clip(Tensor input, Scalar? min=None, Scalar? max=None) -> Tensor", kFull, "Alias of clamp."},
+    {&clamp_tensors, "clip(Tensor input, Tensor? min=None, Tensor? max=None) -> Tensor", kFull, ""},
+    {&clamp_min, "clamp_min(Tensor input, Operand min) -> Tensor", kFull, "Each element, at least min."},
+    {&clamp_max, "clamp_max(Tensor input, Operand max) -> Tensor", kFull, "Each element, at most max."},
+};
+
+const Operator elementary_ops[] = {
+    {&abs, "abs(Tensor input) -> Tensor", kFull, "Absolute value."},
+    {&abs, "absolute(Tensor input) -> Tensor", kFull, "Alias of abs."},
+    {&checked_neg, "neg(Tensor input) -> Tensor", kFull, "Negation."},
+    {&checked_neg, "negative(Tensor input) -> Tensor", kFull, "Alias of neg."},
+    {&positive, "positive(Tensor input) -> Tensor", kFunction | kMethod, "The tensor itself."},
+    {&sign, "sign(Tensor input) -> Tensor", kFull, "-1, 0 or 1."},
+    {&sgn, "sgn(Tensor input) -> Tensor", kFull, "sign, for real numbers."},
+    {&floor, "floor(Tensor input) -> Tensor", kFull, "Rounded down."},
+    {&ceil, "ceil(Tensor input) -> Tensor", kFull, "Rounded up."},
+    {&trunc, "trunc(Tensor input) -> Tensor", kFull, "Rounded toward zero."},
+    {&trunc, "fix(Tensor input) -> Tensor", kFull, "Alias of trunc."},
+    {&round_decimals, "round(Tensor input, *, int decimals=0) -> Tensor", kFull, "Rounded to the nearest, ties to even."},
+    {&frac, "frac(Tensor input) -> Tensor", kFull, "The part behind the point, with the sign of the input."},
+    {&nan_to_number, "nan_to_num(Tensor input, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor", kFull,
+     "NaN and infinities replaced: by 0 and the largest finite values unless told otherwise."},
+    {&square_any, "square(Tensor input) -> Tensor", kFull, "The square."},
+    {&sqrt, "sqrt(Tensor input) -> Tensor", kFull, "The square root."},
+    {&rsqrt, "rsqrt(Tensor input) -> Tensor", kFull, "1 / sqrt(input)."},
+    {&reciprocal, "reciprocal(Tensor input) -> Tensor", kFull, "1 / input."},
+    {&exp, "exp(Tensor input) -> Tensor", kFull, "e to the power of each element."},
+    {&exp2, "exp2(Tensor input) -> Tensor", kFull, "2 to the power of each element."},
+    {&expm1, "expm1(Tensor input) -> Tensor", kFull, "exp(input) - 1, accurate near 0."},
+    {&log, "log(Tensor input) -> Tensor", kFull, "The natural logarithm."},
+    {&log2, "log2(Tensor input) -> Tensor", kFull, "The logarithm to base 2."},
+    {&log10, "log10(Tensor input) -> Tensor", kFull, "The logarithm to base 10."},
+    {&log1p, "log1p(Tensor input) -> Tensor", kFull, "log(1 + input), accurate near 0."},
+    {&sin, "sin(Tensor input) -> Tensor", kFull, "Sine of radians."},
+    {&cos, "cos(Tensor input) -> Tensor", kFull, "Cosine of radians."},
+    {&tan, "tan(Tensor input) -> Tensor", kFull, "Tangent of radians."},
+    {&asin, "asin(Tensor input) -> Tensor", kFull, "Inverse sine, in radians."},
+    {&asin, "arcsin(Tensor input) -> Tensor", kFull, "Alias of asin."},
+    {&acos, "acos(Tensor input) -> Tensor", kFull, "Inverse cosine, in radians."},
+    {&acos, "arccos(Tensor input) -> Tensor", kFull, "Alias of acos."},
+    {&atan, "atan(Tensor input) -> Tensor", kFull, "Inverse tangent, in radians."},
+    {&atan, "arctan(Tensor input) -> Tensor", kFull, "Alias of atan."},
+    {&sinh, "sinh(Tensor input) -> Tensor", kFull, "Hyperbolic sine."},
+    {&cosh, "cosh(Tensor input) -> Tensor", kFull, "Hyperbolic cosine."},
+    {&tanh, "tanh(Tensor input) -> Tensor", kFull, "Hyperbolic tangent."},
+    {&asinh, "asinh(Tensor input) -> Tensor", kFull, "Inverse hyperbolic sine."},
+    {&asinh, "arcsinh(Tensor input) -> Tensor", kFull, "Alias of asinh."},
+    {&acosh, "acosh(Tensor input) -> Tensor", kFull, "Inverse hyperbolic cosine."},
+    {&acosh, "arccosh(Tensor input) -> Tensor", kFull, "Alias of acosh."},
+    {&atanh, "atanh(Tensor input) -> Tensor", kFull, "Inverse hyperbolic tangent."},
+    {&atanh, "arctanh(Tensor input) -> Tensor", kFull, "Alias of atanh."},
+    {&sinc, "sinc(Tensor input) -> Tensor", kFull, "sin(pi x) / (pi x), 1 at 0."},
+    {&deg2rad, "deg2rad(Tensor input) -> Tensor", kFull, "Degrees to radians."},
+    {&rad2deg, "rad2deg(Tensor input) -> Tensor", kFull, "Radians to degrees."},
+    {&erf, "erf(Tensor input) -> Tensor", kFull, "The error function."},
+    {&erfc, "erfc(Tensor input) -> Tensor", kFull, "1 - erf(input)."},
+    {&erfinv, "erfinv(Tensor input) -> Tensor", kFull, "The inverse of erf."},
+    {&lgamma, "lgamma(Tensor input) -> Tensor", kFull, "log |gamma(input)|."},
+    {&digamma, "digamma(Tensor input) -> Tensor", kFull, "The derivative of lgamma."},
+    {&i0, "i0(Tensor input) -> Tensor", kFull, "The modified Bessel function of order 0."},
+    {&logit_eps, "logit(Tensor input, float? eps=None) -> Tensor", kFull, "log(x / (1 - x)), x first limited to [eps, 1 - eps]."},
+    {&sigmoid, "sigmoid(Tensor input) -> Tensor", kFull, "1 / (1 + exp(-input))."},
+    {&sigmoid, "expit(Tensor input) -> Tensor", kFunction, "Alias of sigmoid."},
+};
+
+const Operator comparison_ops[] = {
+    {&eq, "eq(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "input == other."},
+    {&ne, "ne(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "input != other."},
+    {&ne, "not_equal(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "Alias of ne."},
+    {&lt, "lt(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "input < other."},
+    {&lt, "less(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "Alias of lt."},
+    {&le, "le(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "input <= other."},
+    {&le, "less_equal(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "Alias of le."},
+    {&gt, "gt(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "input > other."},
+    {&gt, "greater(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "Alias of gt."},
+    {&ge, "ge(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "input >= other."},
+    {&ge, "greater_equal(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "Alias of ge."},
+    {&logical_and, "logical_and(Tensor input, Tensor other) -> Tensor", kFull | kNoGrad, "Both are other than 0."},
+    {&logical_or, "logical_or(Tensor input, Tensor other) -> Tensor", kFull | kNoGrad, "Either is other than 0."},
+    {&logical_xor, "logical_xor(Tensor input, Tensor other) -> Tensor", kFull | kNoGrad, "One of the two is other than 0."},
+    {&logical_not, "logical_not(Tensor input) -> Tensor", kFull | kNoGrad, "True where the input is 0."},
+    {&isnan, "isnan(Tensor input) -> Tensor", kTest, "True where the input is NaN."},
+    {&isinf, "isinf(Tensor input) -> Tensor", kTest, "True where the input is infinite."},
+    {&isfinite, "isfinite(Tensor input) -> Tensor", kTest, "True where the input is neither NaN nor infinite."},
+    {&isposinf, "isposinf(Tensor input) -> Tensor", kTest | kOut, "True where the input is +inf."},
+    {&isneginf, "isneginf(Tensor input) -> Tensor", kTest | kOut, "True where the input is -inf."},
+    {&isreal, "isreal(Tensor input) -> Tensor", kTest, "True everywhere: there are no complex tensors."},
+    {&signbit, "signbit(Tensor input) -> Tensor", kTest | kOut, "True where the sign bit is set, -0.0 included."},
+    {&bitwise_not, "bitwise_not(Tensor input) -> Tensor", kFull | kNoGrad, "Bits flipped; logical not of bool."},
+    {&bitwise_and, "bitwise_and(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "Bitwise and."},
+    {&bitwise_or, "bitwise_or(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "Bitwise or."},
+    {&bitwise_xor, "bitwise_xor(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "Bitwise exclusive or."},
+    {&bitwise_left_shift, "bitwise_left_shift(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "input << other."},
+    {&bitwise_right_shift, "bitwise_right_shift(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "input >> other, keeping the sign."},
+    {&where, "where(Tensor condition, Operand input, Operand other) -> Tensor", kFunction | kOut, "input where condition, other elsewhere."},
+};
+
+}  // namespace
+
+}  // namespace pydl

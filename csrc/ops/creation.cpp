@@ -1,0 +1,157 @@
+#include "ops/creation.h"
+
+#include <cmath>
+
+#include "ops/call.h"
+#include "ops/copy.h"
+#include "ops/pointwise.h"
+#include "ops/view.h"
+
+namespace pydl {
+
+Tensor full(IntSpan size, const Scalar& value, std::optional<DType> dtype) {
+  Call call("full");
+  const DType own = value.is_float() ? default_dtype() : value.kind();
+  return fill_(Tensor::empty(size, dtype.value_or(own)), value);
+}
+
+Tensor zeros(IntSpan size, DType dtype) { return full(size, Scalar(0), dtype); }
+Tensor ones(IntSpan size, DType dtype) { return full(size, Scalar(1), dtype); }
+Tensor scalar_tensor(const Scalar& value, std::optional<DType> dtype) { return full({}, value, dtype); }
+
+Tensor arange(const Scalar& start, const Scalar& end, const Scalar& step, std::optional<DType> dtype) {
+  Call call("arange");
+  const bool floating = start.is_float() || end.is_float() || step.is_float();
+  const DType t = dtype.value_or(floating ? default_dtype() : DType::Int64);
+  if (step.equals(0)) fail("arange: expected a step other than 0, got 0");
+  const double from = start.to_double(), to = end.to_double(), by = step.to_double();
+  if (!std::isfinite(from) || !std::isfinite(to)) fail("arange: expected finite bounds, got ", from, " and ", to);
+  if ((by > 0 && from > to) || (by < 0 && from < to))
+    fail("arange: expected bounds in the direction of the step, got ", from, ", ", to, " and ", by);
+  const int64_t n = floating ? int64_t(std::ceil((to - from) / by))
+                             : (end.to_int() - start.to_int() + step.to_int() - (step.to_int() > 0 ? 1 : -1)) / step.to_int();
+  const Tensor out = Tensor::empty(Dims{n}, t);
+  visit_all(t, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    T* p = out.data<T>();
+    if constexpr (std::is_same_v<T, bool>) fail("arange: expected a numeric dtype, got bool");
+    else if (!floating) for (int64_t i = 0; i < n; ++i) p[i] = Scalar(start.to_int() + i * step.to_int()).to<T>();
+    else for (int64_t i = 0; i < n; ++i) p[i] = Scalar(from + double(i) * by).to<T>();
+  });
+  return out;
+}
+
+namespace {
+
+// i-th of n evenly spaced values, exact at both ends.
+double spaced(double start, double end, int64_t n, int64_t i) {
+  if (n == 1) return start;
+  const double step = (end - start) / double(n - 1);
+  return i < n / 2 ? start + step * double(i) : end - step * double(n - 1 - i);
+}
+
+template <class F> Tensor tabulate(int64_t n, DType t, F&& f) {
+  const Tensor out = Tensor::empty(Dims{n}, t);
+  visit_all(t, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    for (int64_t i = 0; i < n; ++i) out.data<T>()[i] = Scalar(f(i)).template to<T>();
+  });
+  return out;
+}
+
+Tensor linspace(const Scalar& start, const Scalar& end, int64_t steps, std::optional<DType> dtype) {
+  if (steps < 0) fail("linspace: expected a non-negative number of steps, got ", steps);
+  return tabulate(steps, dtype.value_or(default_dtype()), [&](int64_t i) { return spaced(start.to_double(), end.to_double(), steps, i); });
+}
+Tensor logspace(const Scalar& start, const Scalar& end, int64_t steps, double base, std::optional<DType> dtype) {
+  if (steps < 0) fail("logspace: expected a non-negative number of steps, got ", steps);
+  return tabulate(steps, dtype.value_or(default_dtype()), [&](int64_t i) { return std::pow(base, spaced(start.to_double(), end.to_double(), steps, i)); });
+}
+
+Tensor arange_end(const Scalar& end, std::optional<DType> dtype) { return arange(Scalar(0), end, Scalar(1), dtype); }
+
+Tensor empty_sized(IntSpan size, std::optional<DType> dtype, std::optional<MemoryFormat> format) {
+  if (format == MemoryFormat::ChannelsLast) return Tensor::empty_strided(size, channels_last_strides(size), dtype.value_or(default_dtype()));
+  return Tensor::empty(size, dtype.value_or(default_dtype()));
+}
+Tensor empty_strided(IntSpan size, IntSpan stride, std::optional<DType> dtype) {
+  if (size.size() != stride.size()) fail<ShapeError>("empty_strided: expected as many strides as sizes, got ", show(size), " and ", show(stride));
+  return Tensor::empty_strided(size, stride, dtype.value_or(default_dtype()));
+}
+Tensor zeros_sized(IntSpan size, std::optional<DType> dtype) { return zeros(size, dtype.value_or(default_dtype())); }
+Tensor ones_sized(IntSpan size, std::optional<DType> dtype) { return ones(size, dtype.value_or(default_dtype())); }
+
+Tensor zeros_like_as(const Tensor& x, std::optional<DType> dtype, std::optional<MemoryFormat> f) { return fill_(empty_like(x, dtype, f), Scalar(0)); }
+Tensor ones_like_as(const Tensor& x, std::optional<DType> dtype, std::optional<MemoryFormat> f) { return fill_(empty_like(x, dtype, f), Scalar(1)); }
+Tensor full_like(const Tensor& x, const Scalar& v, std::optional<DType> dtype, std::optional<MemoryFormat> f) { return fill_(empty_like(x, dtype, f), v); }
+Tensor empty_like_as(const Tensor& x, std::optional<DType> dtype, std::optional<MemoryFormat> f) { return empty_like(x, dtype, f); }
+
+Tensor new_zeros(const Tensor& x, IntSpan size, std::optional<DType> dtype) { return zeros(size, dtype.value_or(x.dtype())); }
+Tensor new_ones(const Tensor& x, IntSpan size, std::optional<DType> dtype) { return ones(size, dtype.value_or(x.dtype())); }
+Tensor new_empty(const Tensor& x, IntSpan size, std::optional<DType> dtype) { return Tensor::empty(size, dtype.value_or(x.dtype())); }
+Tensor new_full(const Tensor& x, IntSpan size, const Scalar& v, std::optional<DType> dtype) { return full(size, v, dtype.value_or(x.dtype())); }
+
+Tensor eye(int64_t n, std::optional<int64_t> m, std::optional<DType> dtype) {
+  if (n < 0 || m.value_or(0) < 0) fail("eye: expected non-negative sizes, got ", n, " and ", m.value_or(n));
+  const Tensor out = zeros(Dims{n, m.value_or(n)}, dtype.value_or(default_dtype()));
+  fill_(diagonal(out), Scalar(1));
+  return out;
+}
+Tensor eye_square(int64_t n, std::optional<DType> dtype) { return eye(n, std::nullopt, dtype); }
+
+// Positions (row, column) of one triangle of a row x col matrix.
+Tensor triangle_indices(int64_t row, int64_t col, int64_t offset, bool upper) {
+  std::vector<int64_t> r, c;
+  for (int64_t i = 0; i < row; ++i)
+    for (int64_t j = 0; j < col; ++j)
+      if (upper ? j - i >= offset : j - i <= offset) {
+        r.push_back(i);
+        c.push_back(j);
+      }
+  const Tensor out = Tensor::empty(Dims{2, int64_t(r.size())}, DType::Int64);
+  std::copy(r.begin(), r.end(), out.data<int64_t>());
+  std::copy(c.begin(), c.end(), out.data<int64_t>() + r.size());
+  return out;
+}
+Tensor tril_indices(int64_t row, int64_t col, int64_t offset) { return triangle_indices(row, col, offset, false); }
+Tensor triu_indices(int64_t row, int64_t col, int64_t offset) { return triangle_indices(row, col, offset, true); }
+
+const Operator ops[] = {
+    {&zeros_sized, "zeros(int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, "Zeros."},
+    {&ones_sized, "ones(int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, "Ones."},
+    {&empty_sized, "empty(int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False, MemoryFormat? memory_format=None) -> Tensor",
+     kFunction, "Uninitialised memory."},
+    {&empty_strided, "empty_strided(int[] size, int[] stride, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction, "Uninitialised memory with the given strides."},
+    {&full, "full(int[] size, Scalar fill_value, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction,
+     "A tensor filled with fill_value, of its dtype unless told otherwise."},
+    {&scalar_tensor, "scalar_tensor(Scalar s, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, "A 0-d tensor."},
+    {&arange_end, "arange(Scalar end, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction,
+     "Numbers from start (0) up to, not including, end in steps of step (1)."},
+    {&arange, "arange(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, ""},
+    {&linspace, "linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction, "`steps` evenly spaced numbers, both ends included."},
+    {&logspace, "logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction, "base to the power of evenly spaced numbers."},
+    {&eye_square, "eye(int n, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction,
+     "Ones on the diagonal of an n x m (n x n) matrix."},
+    {&eye, "eye(int n, int? m, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, ""},
+    {&zeros_like_as, "zeros_like(Tensor input, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False, MemoryFormat? memory_format=None) -> Tensor",
+     kFunction | kNoGrad, "Zeros with the shape and dtype of input."},
+    {&ones_like_as, "ones_like(Tensor input, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False, MemoryFormat? memory_format=None) -> Tensor",
+     kFunction | kNoGrad, "Ones with the shape and dtype of input."},
+    {&empty_like_as, "empty_like(Tensor input, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False, MemoryFormat? memory_format=None) -> Tensor",
+     kFunction | kNoGrad, "Uninitialised memory with the shape and dtype of input."},
+    {&full_like, "full_like(Tensor input, Scalar fill_value, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False, MemoryFormat? memory_format=None) -> Tensor",
+     kFunction | kNoGrad, "fill_value in the shape and dtype of input."},
+    {&new_zeros, "new_zeros(Tensor input, int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kMethod | kNoGrad, "Zeros of this dtype."},
+    {&new_ones, "new_ones(Tensor input, int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kMethod | kNoGrad, "Ones of this dtype."},
+    {&new_empty, "new_empty(Tensor input, int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kMethod | kNoGrad, "Uninitialised memory of this dtype."},
+    {&new_full, "new_full(Tensor input, int[] size, Scalar fill_value, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kMethod | kNoGrad, "fill_value in this dtype."},
+    {&tril_indices, "tril_indices(int row, int col, int offset=0) -> Tensor", kFunction, "Row and column indices of the lower triangle."},
+    {&triu_indices, "triu_indices(int row, int col, int offset=0) -> Tensor", kFunction, "Row and column indices of the upper triangle."},
+};
+
+}  // namespace
+
+}  // namespace pydl

@@ -1,0 +1,314 @@
+#include "ops/iterate.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "autograd/node.h"
+#include "base/parallel.h"
+#include "kernels/table.h"
+#include "ops/call.h"
+#include "ops/copy.h"
+
+namespace pydl {
+
+namespace {
+
+constexpr int kMaxInputs = 8;
+constexpr int64_t kChunk = 512;  // elements buffered at a time: a few operands of it stay in L1
+
+// One operand as the iteration sees it: byte strides per dimension, and how its elements reach the loop.
+struct Lane {
+  char* data = nullptr;
+  Dims strides;              // bytes, in iteration order
+  DType stored = DType::Float32, computed = DType::Float32;
+  bool converts() const { return stored != computed; }
+};
+
+int64_t grain_for(double cost) { return std::max<int64_t>(64, int64_t(double(kParallelThresholdNs) / cost) / 64 * 64); }
+
+void store_scalar(void* to, const Scalar& s, DType t) {
+  visit_all(t, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T v = s.to<T>();
+    std::memcpy(to, &v, sizeof(T));
+  });
+}
+
+class Iteration {
+ public:
+  Iteration(PointwiseLoop loop, const Lane& out, std::span<const Lane> in, IntSpan shape) : loop_(loop), out_(out), shape_(shape) {
+    for (const Lane& l : in) in_.push_back(l);
+    order();
+    coalesce();
+    inner_ = shape_.back();
+    direct_ = !out_.converts() && out_.strides.back() == item_size(out_.stored);
+    for (const Lane& l : in_)
+      direct_ &= !l.converts() && (l.strides.back() == 0 || l.strides.back() == item_size(l.stored));
+  }
+
+  // Elements [begin, end) in iteration order.
+  void run(int64_t begin, int64_t end) const {
+    int64_t row = begin / inner_, at = begin % inner_;
+    while (begin < end) {
+      const int64_t n = std::min(inner_ - at, end - begin);
+      if (direct_) direct(row, at, n);
+      else buffered(row, at, n);
+      begin += n;
+      at = 0;
+      ++row;
+    }
+  }
+
+ private:
+  // Outermost first; ties by the inputs, so that a broadcast output dimension follows its data.
+  void order() {
+    Dims perm(shape_.size());
+    std::iota(perm.begin(), perm.end(), 0);
+    auto key = [&](int64_t d) {
+      int64_t s = 0;
+      for (const Lane& l : in_) s = std::max(s, l.strides[size_t(d)]);
+      return std::pair(out_.strides[size_t(d)], s);
+    };
+    std::stable_sort(perm.begin(), perm.end(), [&](int64_t a, int64_t b) {
+      if (shape_[size_t(a)] == 1 || shape_[size_t(b)] == 1) return false;
+      return key(a) > key(b);
+    });
+    auto permute = [&](Dims& d) {
+      Dims p;
+      for (int64_t i : perm) p.push_back(d[size_t(i)]);
+      d = p;
+    };
+    permute(out_.strides);
+    for (Lane& l : in_) permute(l.strides);
+    permute(shape_);
+  }
+
+  void coalesce() {
+    Dims keep;  // dimensions that survive, from the innermost outwards
+    for (size_t d = shape_.size(); d-- > 0;) {
+      if (shape_[d] == 1) continue;
+      if (!keep.empty()) {
+        const size_t k = size_t(keep.back());
+        auto merges = [&](const Lane& l) { return l.strides[d] == l.strides[k] * shape_[k]; };
+        bool all = merges(out_);
+        for (const Lane& l : in_) all &= merges(l);
+        if (all) {
+          shape_[k] *= shape_[d];
+          continue;
+        }
+      }
+      keep.push_back(int64_t(d));
+    }
+    std::reverse(keep.begin(), keep.end());
+    auto select = [&](Dims& v, int64_t lone) {
+      Dims s;
+      for (int64_t d : keep) s.push_back(v[size_t(d)]);
+      if (s.empty()) s.push_back(lone);
+      v = s;
+    };
+    select(out_.strides, item_size(out_.stored));
+    for (Lane& l : in_) select(l.strides, 0);
+    select(shape_, 1);
+  }
+
+  char* address(const Lane& l, int64_t row, int64_t at) const {
+    int64_t offset = at * l.strides.back();
+    for (size_t d = shape_.size() - 1; d-- > 0;) {
+      offset += row % shape_[d] * l.strides[d];
+      row /= shape_[d];
+    }
+    return l.data + offset;
+  }
+
+  void direct(int64_t row, int64_t at, int64_t n) const {
+    const void* in[kMaxInputs];
+    int64_t step[kMaxInputs];
+    for (size_t i = 0; i < in_.size(); ++i) {
+      in[i] = address(in_[i], row, at);
+      step[i] = in_[i].strides.back() != 0;
+    }
+    loop_(address(out_, row, at), in, step, n);
+  }
+
+  void buffered(int64_t row, int64_t at, int64_t n) const {
+    alignas(64) char buffers[kMaxInputs + 1][kChunk * 8];
+    alignas(64) char raw[kChunk * 8];
+    const char* from[kMaxInputs];
+    const void* in[kMaxInputs];
+    int64_t step[kMaxInputs];
+    for (size_t i = 0; i < in_.size(); ++i) from[i] = address(in_[i], row, at);
+    char* to = address(out_, row, at);
+    const int64_t out_stride = out_.strides.back(), out_size = item_size(out_.stored);
+    for (int64_t done = 0; done < n; done += kChunk) {
+      const int64_t m = std::min(kChunk, n - done);
+      for (size_t i = 0; i < in_.size(); ++i) {
+        const Lane& l = in_[i];
+        const int64_t stride = l.strides.back(), size = item_size(l.stored);
+        const char* p = from[i] + done * stride;
+        step[i] = stride != 0;
+        const int64_t count = stride ? m : 1;
+        if (stride && stride != size) {
+          void* packed = l.converts() ? raw : buffers[i];
+          gather_strided(packed, p, stride, size, count);
+          p = static_cast<char*>(packed);
+        }
+        if (l.converts()) {
+          cast_loop(l.stored, l.computed)(buffers[i], p, count);
+          p = buffers[i];
+        }
+        in[i] = p;
+      }
+      char* target = to + done * out_stride;
+      const bool scatters = out_stride != out_size;
+      if (!scatters && !out_.converts()) {
+        loop_(target, in, step, m);
+        continue;
+      }
+      char* result = buffers[kMaxInputs];
+      loop_(result, in, step, m);
+      if (out_.converts()) {
+        char* cast = scatters ? raw : target;
+        cast_loop(out_.computed, out_.stored)(cast, result, m);
+        result = cast;
+      }
+      if (scatters) scatter_strided(target, out_stride, result, out_size, m);
+    }
+  }
+
+  PointwiseLoop loop_;
+  Lane out_;
+  SmallVector<Lane, 4> in_;
+  Dims shape_;
+  int64_t inner_ = 1;
+  bool direct_ = false;
+};
+
+Lane lane(const Tensor& t, IntSpan shape, DType computed) {
+  Lane l;
+  l.data = static_cast<char*>(t.raw());
+  l.stored = t.dtype();
+  l.computed = computed;
+  l.strides.resize(shape.size(), 0);
+  const size_t lead = shape.size() - size_t(t.dim());
+  for (size_t d = lead; d < shape.size(); ++d)
+    if (t.sizes()[d - lead] != 1) l.strides[d] = t.strides()[d - lead] * t.item_size();
+  return l;
+}
+
+// A fresh output takes the memory order of the first input of its shape: channels-last stays channels-last.
+Tensor fresh_output(std::span<const Input> inputs, IntSpan shape, DType dtype) {
+  for (const Input& i : inputs)
+    if (i.operand.is_tensor() && same(i.operand.tensor().sizes(), shape)) {
+      const Tensor& t = i.operand.tensor();
+      if (!t.is_contiguous() && t.is_dense()) return Tensor::empty_strided(shape, t.strides(), dtype);
+      break;
+    }
+  return Tensor::empty(shape, dtype);
+}
+
+void check_overlap(const char* op, const Tensor& out, std::span<const Input> inputs) {
+  for (const Input& i : inputs) {
+    if (!i.operand.is_tensor()) continue;
+    const Tensor& t = i.operand.tensor();
+    if (t.is(out) || t.storage() != out.storage()) continue;
+    const bool identical = t.raw() == out.raw() && t.dtype() == out.dtype() && same(t.sizes(), out.sizes()) && same(t.strides(), out.strides());
+    if (!identical && memory_overlaps(t, out))
+      fail(op, ": expected an output that shares no memory with the inputs, or is one of them, got ", out,
+           " overlapping ", t, "; clone() one of them first");
+  }
+}
+
+}  // namespace
+
+void prepare_output(const char* op, const Out& out, IntSpan sizes, DType result) {
+  if (out.kind == Out::Kind::Inplace) {
+    if (!same(out.target.sizes(), sizes))
+      fail<ShapeError>(op, "_: expected operands that broadcast to ", show(out.target.sizes()), ", got ", show(sizes));
+  } else {
+    resize_output(op, out.target, sizes);
+  }
+  check_can_cast(op, result, out.target.dtype());
+  if (out.target.storage()->read_only) fail<ValueError>(op, ": expected memory that may be written, got a read-only tensor");
+  if (out.target.may_self_overlap())
+    fail(op, ": expected an output whose elements do not share memory, got ", out.target, " with strides ", show(out.target.strides()));
+}
+
+Tensor run_pointwise(const PointwiseCall& call, std::span<const Input> inputs, const Out& out) {
+  FlushDenormals flush;
+  alignas(8) char scalars[kMaxInputs][8];
+
+  // The common case: contiguous operands of one shape, no conversion, a fresh result.
+  const Tensor* first = nullptr;
+  bool plain = out.fresh() && call.result == call.writes;
+  for (const Input& i : inputs) {
+    if (!i.operand.is_tensor()) continue;
+    const Tensor& t = i.operand.tensor();
+    if (!first) first = &t;
+    plain = plain && t.is_contiguous() && t.dtype() == i.as && (first == &t || same(t.sizes(), first->sizes()));
+  }
+  if (plain && first) {
+    const Tensor result = Tensor::empty(first->sizes(), call.result);
+    const char* base[kMaxInputs];
+    int64_t size[kMaxInputs];
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const Operand& o = inputs[i].operand;
+      if (o.is_tensor()) {
+        base[i] = static_cast<const char*>(o.tensor().raw());
+        size[i] = item_size(inputs[i].as);
+      } else {
+        store_scalar(scalars[i], o.scalar(), inputs[i].as);
+        base[i] = scalars[i];
+        size[i] = 0;
+      }
+    }
+    char* to = static_cast<char*>(result.raw());
+    const int64_t to_size = item_size(call.writes);
+    parallel_for(result.numel(), grain_for(call.cost), [&](int64_t begin, int64_t end) {
+      const void* in[kMaxInputs];
+      int64_t step[kMaxInputs];
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        in[i] = base[i] + begin * size[i];
+        step[i] = size[i] != 0;
+      }
+      call.loop(to + begin * to_size, in, step, end - begin);
+    });
+    return result;
+  }
+
+  Dims shape;
+  for (const Input& i : inputs)
+    if (i.operand.is_tensor()) shape = broadcast_shapes(call.op, shape, i.operand.tensor().sizes());
+  Tensor result;
+  if (out.fresh()) {
+    result = fresh_output(inputs, shape, call.result);
+  } else if (out.kind == Out::Kind::Prepared) {
+    result = out.target;
+    shape = Dims(result.sizes());
+  } else {
+    prepare_output(call.op, out, shape, call.result);
+    result = out.target;
+    check_overlap(call.op, result, inputs);
+    result.bump_version();
+  }
+  if (result.numel() == 0) return result;
+
+  SmallVector<Lane, 4> lanes;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Operand& o = inputs[i].operand;
+    if (o.is_tensor()) {
+      lanes.push_back(lane(o.tensor(), shape, inputs[i].as));
+    } else {
+      store_scalar(scalars[i], o.scalar(), inputs[i].as);
+      Lane l;
+      l.data = scalars[i];
+      l.strides.resize(shape.size(), 0);
+      l.stored = l.computed = inputs[i].as;
+      lanes.push_back(l);
+    }
+  }
+  const Iteration iteration(call.loop, lane(result, shape, call.writes), lanes, shape);
+  parallel_for(result.numel(), grain_for(call.cost), [&](int64_t begin, int64_t end) { iteration.run(begin, end); });
+  return result;
+}
+
+}  // namespace pydl

@@ -1,0 +1,432 @@
+#include "ops/shape.h"
+
+#include <cstring>
+
+#include "autograd/node.h"
+#include "base/parallel.h"
+#include "kernels/table.h"
+#include "ops/call.h"
+#include "ops/copy.h"
+#include "ops/creation.h"
+#include "ops/index.h"
+#include "ops/pointwise.h"
+#include "ops/promote.h"
+#include "ops/reduce.h"
+#include "ops/view.h"
+
+namespace pydl {
+
+namespace {
+
+// An empty 1-d tensor is skipped by cat whatever the others look like, as in PyTorch.
+bool is_legacy_empty(const Tensor& t) { return t.dim() == 1 && t.numel() == 0; }
+
+}  // namespace
+
+Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {
+  Call call("cat");
+  if (tensors.empty()) fail("cat: expected at least one tensor, got none");
+  Promotion promotion;
+  const Tensor* model = nullptr;
+  for (const Tensor& t : tensors) {
+    if (t.dim() == 0) fail("cat: expected tensors with at least one dimension, got a 0-d tensor");
+    promotion.add(t);
+    if (!model && !is_legacy_empty(t)) model = &t;
+  }
+  if (!model) return Tensor::empty(Dims{0}, promotion.result());
+  const int64_t d = wrap_dim(call.op, dim, model->dim());
+  Dims sizes(model->sizes());
+  sizes[size_t(d)] = 0;
+  for (const Tensor& t : tensors) {
+    if (is_legacy_empty(t)) continue;
+    bool fits = t.dim() == model->dim();
+    for (int64_t k = 0; fits && k < t.dim(); ++k) fits = k == d || t.size(k) == model->size(k);
+    if (!fits) fail<ShapeError>("cat: expected shapes that match apart from dimension ", d, ", got ", show(model->sizes()), " and ", show(t.sizes()));
+    sizes[size_t(d)] += t.size(d);
+  }
+  const Tensor y = Tensor::empty(sizes, promotion.result());
+  int64_t outer = 1, inner = 1;
+  for (int64_t k = 0; k < y.dim(); ++k) (k < d ? outer : k > d ? inner : outer) *= k == d ? 1 : y.size(k);
+  int64_t at = 0;
+  for (const Tensor& t : tensors) {
+    if (is_legacy_empty(t)) continue;
+    const int64_t n = t.size(d);
+    if (t.is_contiguous() && t.dtype() == y.dtype() && y.numel() > 0) {
+      const int64_t block = n * inner, stride = y.size(d) * inner, item = y.item_size();
+      char* to = static_cast<char*>(y.raw()) + at * inner * item;
+      const char* from = static_cast<const char*>(t.raw());
+      if (outer == 1) {
+        parallel_for(block * item, 1 << 17, [&](int64_t b, int64_t e) { std::memcpy(to + b, from + b, size_t(e - b)); });
+      } else {
+        visit_bits(item, [&](auto tag) {
+          using T = typename decltype(tag)::type;
+          parallel_for(outer, std::max<int64_t>(1, 32768 / std::max<int64_t>(block, 1)), [&](int64_t b, int64_t e) {
+            move_kernels<T>().copy_rows(reinterpret_cast<T*>(to) + b * stride, stride, reinterpret_cast<const T*>(from) + b * block, block, e - b, block,
+                                         y.nbytes() > size_t(cache_sizes().l3));
+          });
+        });
+      }
+    } else {
+      Dims strides(y.strides());
+      Dims part(sizes);
+      part[size_t(d)] = n;
+      copy_values(y.alias(part, strides, at * y.stride(d)), t);
+    }
+    at += n;
+  }
+  if (autograd::needed(std::span<const Tensor>(tensors))) {
+    Dims extents;
+    for (const Tensor& t : tensors) extents.push_back(is_legacy_empty(t) ? -1 : t.size(d));
+    autograd::record("CatBackward", std::span(&y, 1), std::span<const Tensor>(tensors), [d, extents](const Tensor& g) {
+      Tensors grads;
+      int64_t at = 0;
+      for (int64_t n : extents) {
+        grads.push_back(n < 0 ? Tensor() : narrow(g, d, at, n));
+        at += std::max<int64_t>(n, 0);
+      }
+      return grads;
+    });
+  }
+  return y;
+}
+
+Tensor stack(const std::vector<Tensor>& tensors, int64_t dim) {
+  if (tensors.empty()) fail("stack: expected at least one tensor, got none");
+  const int64_t d = wrap_dim("stack", dim, tensors[0].dim() + 1);
+  std::vector<Tensor> lifted;
+  for (const Tensor& t : tensors) {
+    if (!same(t.sizes(), tensors[0].sizes())) fail<ShapeError>("stack: expected tensors of one shape, got ", show(tensors[0].sizes()), " and ", show(t.sizes()));
+    lifted.push_back(unsqueeze(t, d));
+  }
+  return cat(lifted, d);
+}
+
+std::vector<Tensor> split_sizes(const Tensor& x, IntSpan sizes, int64_t dim) {
+  const int64_t d = wrap_dim("split", dim, x.dim());
+  int64_t total = 0;
+  for (int64_t n : sizes) total += n;
+  if (x.dim() == 0 || total != x.size(d)) fail("split: expected sizes that add up to ", x.dim() ? x.size(d) : 0, " along dimension ", d, ", got ", show(sizes));
+  std::vector<Tensor> parts;
+  int64_t at = 0;
+  for (int64_t n : sizes) {
+    parts.push_back(narrow(x, d, at, n));
+    at += n;
+  }
+  return parts;
+}
+
+std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
+  const int64_t d = wrap_dim("unbind", dim, x.dim());
+  if (x.dim() == 0) fail("unbind: expected a tensor with dimensions, got a 0-d tensor");
+  std::vector<Tensor> parts;
+  for (int64_t i = 0; i < x.size(d); ++i) parts.push_back(select(x, d, i));
+  return parts;
+}
+
+Tensor flip(const Tensor& x, IntSpan dims) {
+  Call call("flip");
+  const Dims which = dims.empty() ? Dims{} : wrap_dims(call.op, dims, x.dim());
+  Tensor y = x;
+  for (int64_t d : which) {
+    const Tensor backwards = arange(Scalar(x.size(d) - 1), Scalar(int64_t(-1)), Scalar(int64_t(-1)), DType::Int64);
+    y = x.size(d) ? index_select(y, d, backwards) : y;
+  }
+  return y.is(x) ? clone(x) : y;
+}
+
+Tensor repeat(const Tensor& x, IntSpan repeats) {
+  Call call("repeat");
+  if (int64_t(repeats.size()) < x.dim()) fail("repeat: expected at least ", x.dim(), " repeats, got ", show(repeats));
+  const size_t lead = repeats.size() - size_t(x.dim());
+  // Each dimension n becomes (repeats, n): an expanded view, copied once.
+  Dims split, spread, merged;
+  for (size_t d = 0; d < repeats.size(); ++d) {
+    if (repeats[d] < 0) fail("repeat: expected non-negative repeats, got ", show(repeats));
+    const int64_t n = d < lead ? 1 : x.sizes()[d - lead];
+    split.push_back(1);
+    split.push_back(n);
+    spread.push_back(repeats[d]);
+    spread.push_back(n);
+    merged.push_back(repeats[d] * n);
+  }
+  const Tensor y = reshape(expand(reshape(x, split), spread), merged);
+  return y.storage() == x.storage() ? clone(y) : y;
+}
+
+Tensor movedim(const Tensor& x, IntSpan source, IntSpan destination) {
+  if (source.size() != destination.size()) fail("movedim: expected as many destinations as sources, got ", show(source), " and ", show(destination));
+  if (source.empty()) return x;
+  const Dims from = wrap_dims("movedim", source, x.dim()), to = wrap_dims("movedim", destination, x.dim());
+  Dims order(size_t(x.dim()), -1), rest;
+  for (size_t i = 0; i < from.size(); ++i) order[size_t(to[i])] = from[i];
+  int64_t next = 0;
+  for (int64_t& o : order) {
+    if (o >= 0) continue;
+    while (std::find(from.begin(), from.end(), next) != from.end()) ++next;
+    o = next++;
+  }
+  return permute(x, order);
+}
+
+namespace {
+
+std::vector<Tensor> split(const Tensor& x, int64_t size, int64_t dim) {
+  const int64_t d = wrap_dim("split", dim, x.dim());
+  if (x.dim() == 0) fail("split: expected a tensor with dimensions, got a 0-d tensor");
+  const int64_t n = x.size(d);
+  if (size < 0 || (size == 0 && n > 0)) fail("split: expected a positive split size, got ", size);
+  Dims sizes;
+  for (int64_t at = 0; at < n || sizes.empty(); at += size) sizes.push_back(std::min(size, n - at));
+  return split_sizes(x, sizes, d);
+}
+
+std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
+  const int64_t d = wrap_dim("chunk", dim, x.dim());
+  if (chunks <= 0) fail("chunk: expected a positive number of chunks, got ", chunks);
+  if (x.dim() == 0) fail("chunk: expected a tensor with dimensions, got a 0-d tensor");
+  const int64_t n = x.size(d);
+  if (n == 0) return split_sizes(x, Dims(size_t(chunks), 0), d);
+  return split(x, (n + chunks - 1) / chunks, d);
+}
+
+// n parts as even as possible (the first ones larger), or parts between the given indices.
+std::vector<Tensor> tensor_split(const Tensor& x, int64_t sections, int64_t dim) {
+  const int64_t d = wrap_dim("tensor_split", dim, x.dim());
+  if (sections <= 0) fail("tensor_split: expected a positive number of sections, got ", sections);
+  Dims sizes;
+  for (int64_t i = 0; i < sections; ++i) sizes.push_back(x.size(d) / sections + (i < x.size(d) % sections));
+  return split_sizes(x, sizes, d);
+}
+std::vector<Tensor> tensor_split_at(const Tensor& x, IntSpan indices, int64_t dim) {
+  const int64_t d = wrap_dim("tensor_split", dim, x.dim());
+  std::vector<Tensor> parts;
+  int64_t from = 0;
+  for (int64_t i : indices) {
+    parts.push_back(slice(x, d, from, i));
+    from = i;
+  }
+  parts.push_back(slice(x, d, from, std::nullopt));
+  return parts;
+}
+std::vector<Tensor> hsplit(const Tensor& x, int64_t sections) { return tensor_split(x, sections, x.dim() == 1 ? 0 : 1); }
+std::vector<Tensor> vsplit(const Tensor& x, int64_t sections) { return tensor_split(x, sections, 0); }
+std::vector<Tensor> dsplit(const Tensor& x, int64_t sections) { return tensor_split(x, sections, 2); }
+
+Tensor at_least(const Tensor& x, int64_t dims) {
+  if (x.dim() >= dims) return x;
+  if (x.dim() == 0) return reshape(x, Dims(size_t(dims), 1));
+  if (x.dim() == 1 && dims == 2) return unsqueeze(x, 0);
+  if (x.dim() == 1) return unsqueeze(unsqueeze(x, 0), 2);
+  return unsqueeze(x, 2);
+}
+template <int kDims> Tensor atleast(const Tensor& x) { return at_least(x, kDims); }
+std::vector<Tensor> lift_all(const std::vector<Tensor>& tensors, int64_t dims) {
+  std::vector<Tensor> lifted;
+  for (const Tensor& t : tensors) lifted.push_back(at_least(t, dims));
+  return lifted;
+}
+Tensor hstack(const std::vector<Tensor>& tensors) {
+  if (tensors.empty()) fail("hstack: expected at least one tensor, got none");
+  return cat(lift_all(tensors, 1), tensors[0].dim() <= 1 ? 0 : 1);
+}
+Tensor vstack(const std::vector<Tensor>& tensors) { return cat(lift_all(tensors, 2), 0); }
+Tensor dstack(const std::vector<Tensor>& tensors) { return cat(lift_all(tensors, 3), 2); }
+Tensor column_stack(const std::vector<Tensor>& tensors) {
+  std::vector<Tensor> columns;
+  for (const Tensor& t : tensors) columns.push_back(t.dim() <= 1 ? reshape(t, Dims{t.numel(), 1}) : t);
+  return cat(columns, 1);
+}
+
+Tensor fliplr(const Tensor& x) {
+  if (x.dim() < 2) fail("fliplr: expected at least 2 dimensions, got ", x);
+  return flip(x, Dims{1});
+}
+Tensor flipud(const Tensor& x) {
+  if (x.dim() < 1) fail("flipud: expected at least 1 dimension, got ", x);
+  return flip(x, Dims{0});
+}
+Tensor rot90(const Tensor& x, int64_t k, IntSpan dims) {
+  if (dims.size() != 2) fail("rot90: expected two dimensions, got ", show(dims));
+  switch (((k % 4) + 4) % 4) {
+    case 1: return transpose(flip(x, Dims{dims[1]}), dims[0], dims[1]);
+    case 2: return flip(x, dims);
+    case 3: return transpose(flip(x, Dims{dims[0]}), dims[0], dims[1]);
+    default: return clone(x);
+  }
+}
+
+Tensor roll(const Tensor& x, IntSpan shifts, IntSpan dims) {
+  Call call("roll");
+  if (dims.empty()) {
+    if (shifts.size() != 1) fail("roll: expected one shift without dims, got ", show(shifts));
+    return reshape(roll(reshape(x, Dims{-1}), shifts, Dims{0}), x.sizes());
+  }
+  if (shifts.size() != dims.size()) fail("roll: expected as many shifts as dims, got ", show(shifts), " and ", show(dims));
+  Tensor y = x;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    const int64_t d = wrap_dim(call.op, dims[i], x.dim()), n = y.size(d);
+    const int64_t s = n ? ((shifts[i] % n) + n) % n : 0;
+    if (s) y = cat({narrow(y, d, n - s, s), narrow(y, d, 0, n - s)}, d);
+  }
+  return y.is(x) ? clone(x) : y;
+}
+
+Tensor tile(const Tensor& x, IntSpan dims) {
+  Dims full(dims);
+  while (int64_t(full.size()) < x.dim()) full.insert(full.begin(), 1);
+  return repeat(x, full);
+}
+
+Tensor repeat_interleave(const Tensor& x, int64_t repeats, std::optional<int64_t> dim) {
+  const Tensor in = dim ? x : reshape(x, Dims{-1});
+  const int64_t d = wrap_dim("repeat_interleave", dim.value_or(0), in.dim());
+  if (repeats < 0) fail("repeat_interleave: expected non-negative repeats, got ", repeats);
+  Dims spread(in.sizes());
+  spread.insert(spread.begin() + d + 1, repeats);
+  Dims merged(in.sizes());
+  merged[size_t(d)] *= repeats;
+  return reshape(expand(unsqueeze(in, d + 1), spread), merged);
+}
+Tensor repeat_interleave_each(const Tensor& x, const Tensor& repeats, std::optional<int64_t> dim) {
+  const Tensor in = dim ? x : reshape(x, Dims{-1});
+  const int64_t d = wrap_dim("repeat_interleave", dim.value_or(0), in.dim());
+  const Tensor counts = contiguous(cast(repeats.alias(), DType::Int64));
+  if (counts.dim() > 1 || (counts.numel() != in.size(d) && counts.numel() != 1))
+    fail("repeat_interleave: expected one repeat for each of ", in.size(d), " indices, got ", repeats);
+  std::vector<int64_t> picks;
+  for (int64_t i = 0; i < in.size(d); ++i) {
+    const int64_t n = counts.data<int64_t>()[counts.numel() == 1 ? 0 : i];
+    if (n < 0) fail("repeat_interleave: expected non-negative repeats, got ", n);
+    picks.insert(picks.end(), size_t(n), i);
+  }
+  const Tensor index = Tensor::empty(Dims{int64_t(picks.size())}, DType::Int64);
+  std::copy(picks.begin(), picks.end(), index.data<int64_t>());
+  return index_select(in, d, index);
+}
+
+Tensor movedim_one(const Tensor& x, int64_t source, int64_t destination) { return movedim(x, Dims{source}, Dims{destination}); }
+Tensor ravel(const Tensor& x) { return reshape(x, Dims{-1}); }
+Tensor unflatten(const Tensor& x, int64_t dim, IntSpan sizes) {
+  const int64_t d = wrap_dim("unflatten", dim, x.dim());
+  const Dims inner = infer_shape("unflatten", sizes, x.size(d));
+  Dims shape(x.sizes().begin(), x.sizes().begin() + d);
+  shape.append(inner.begin(), inner.end());
+  shape.append(x.sizes().begin() + d + 1, x.sizes().end());
+  return view(x, shape);
+}
+Tensor broadcast_to(const Tensor& x, IntSpan size) { return expand(x, size); }
+std::vector<Tensor> broadcast_tensors(const std::vector<Tensor>& tensors) {
+  Dims shape;
+  for (const Tensor& t : tensors) shape = broadcast_shapes("broadcast_tensors", shape, t.sizes());
+  std::vector<Tensor> out;
+  for (const Tensor& t : tensors) out.push_back(expand(t, shape));
+  return out;
+}
+std::vector<Tensor> meshgrid(const std::vector<Tensor>& tensors, std::string_view indexing) {
+  const bool xy = indexing == "xy";
+  if (!xy && indexing != "ij" && !indexing.empty()) fail("meshgrid: expected indexing 'ij' or 'xy', got '", indexing, "'");
+  Dims shape;
+  for (const Tensor& t : tensors) {
+    if (t.dim() > 1) fail("meshgrid: expected vectors or 0-d tensors, got ", t);
+    shape.push_back(t.numel());
+  }
+  std::vector<Tensor> grids;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    Dims lone(tensors.size(), 1);
+    lone[i] = shape[i];
+    const Tensor grid = expand(reshape(tensors[i], lone), shape);
+    grids.push_back(xy && tensors.size() >= 2 ? transpose(grid, 0, 1) : grid);
+  }
+  return grids;
+}
+Tensor expand_as(const Tensor& x, const Tensor& other) { return expand(x, other.sizes()); }
+Tensor view_as(const Tensor& x, const Tensor& other) { return view(x, other.sizes()); }
+Tensor reshape_as(const Tensor& x, const Tensor& other) { return reshape(x, other.sizes()); }
+
+// The part of the last two dimensions on one side of a diagonal.
+template <bool kLower> Tensor triangle(const Tensor& x, int64_t diagonal) {
+  if (x.dim() < 2) fail(kLower ? "tril" : "triu", ": expected at least 2 dimensions, got ", x);
+  const Tensor rows = unsqueeze(arange(Scalar(int64_t(0)), Scalar(x.size(-2))), 1), cols = arange(Scalar(int64_t(0)), Scalar(x.size(-1)));
+  const Tensor distance = sub(cols, rows);
+  return where(kLower ? le(distance, Operand(Scalar(diagonal))) : ge(distance, Operand(Scalar(diagonal))), x, Operand(Scalar(false)));
+}
+
+Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
+  const int64_t a = wrap_dim("diag_embed", dim1, x.dim() + 1), b = wrap_dim("diag_embed", dim2, x.dim() + 1);
+  if (a == b) fail("diag_embed: expected two different dimensions, got ", dim1, " and ", dim2);
+  const int64_t n = x.size(-1) + std::abs(offset);
+  Dims shape(x.sizes().begin(), x.sizes().end() - 1);
+  shape.insert(shape.begin() + std::min(a, b), n);
+  shape.insert(shape.begin() + std::max(a, b), n);
+  const Tensor out = zeros(shape, x.dtype());
+  copy_(diagonal(out, offset, a, b), x);
+  return out;
+}
+Tensor diag(const Tensor& x, int64_t offset) {
+  if (x.dim() == 1) return diag_embed(x, offset, 0, 1);
+  if (x.dim() == 2) return clone(diagonal(x, offset));
+  fail("diag: expected a vector or a matrix, got ", x);
+}
+Tensor diagflat(const Tensor& x, int64_t offset) { return diag_embed(reshape(x, Dims{-1}), offset, 0, 1); }
+Tensor trace(const Tensor& x) {
+  if (x.dim() != 2) fail("trace: expected a matrix, got ", x);
+  return sum(diagonal(x));
+}
+
+constexpr int kBoth = kFunction | kMethod;
+
+const Operator ops[] = {
+    {&cat, "cat(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "The tensors joined along dim."},
+    {&cat, "concat(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Alias of cat."},
+    {&cat, "concatenate(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Alias of cat."},
+    {&stack, "stack(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Tensors of one shape joined along a new dimension."},
+    {&hstack, "hstack(Tensor[] tensors) -> Tensor", kFunction, "The tensors joined along columns."},
+    {&vstack, "vstack(Tensor[] tensors) -> Tensor", kFunction, "The tensors joined along rows."},
+    {&vstack, "row_stack(Tensor[] tensors) -> Tensor", kFunction, "Alias of vstack."},
+    {&dstack, "dstack(Tensor[] tensors) -> Tensor", kFunction, "The tensors joined along the third dimension."},
+    {&column_stack, "column_stack(Tensor[] tensors) -> Tensor", kFunction, "Vectors as columns of a matrix."},
+    {&split, "split(Tensor input, int split_size_or_sections, int dim=0) -> Tensor[]", kBoth, "Views of split_size indices each (the last may be shorter), or of the given sizes."},
+    {&split_sizes, "split(Tensor input, int[] split_size_or_sections, int dim=0) -> Tensor[]", kBoth, ""},
+    {&split_sizes, "split_with_sizes(Tensor input, int[] split_sizes, int dim=0) -> Tensor[]", kBoth, "Views of the given sizes."},
+    {&chunk, "chunk(Tensor input, int chunks, int dim=0) -> Tensor[]", kBoth, "At most `chunks` views of equal size, the last perhaps shorter."},
+    {&tensor_split, "tensor_split(Tensor input, int indices_or_sections, int dim=0) -> Tensor[]", kBoth, "Parts as even as possible, or the parts between indices."},
+    {&tensor_split_at, "tensor_split(Tensor input, int[] indices_or_sections, int dim=0) -> Tensor[]", kBoth, ""},
+    {&hsplit, "hsplit(Tensor input, int sections) -> Tensor[]", kBoth, "tensor_split along columns."},
+    {&vsplit, "vsplit(Tensor input, int sections) -> Tensor[]", kBoth, "tensor_split along rows."},
+    {&dsplit, "dsplit(Tensor input, int sections) -> Tensor[]", kBoth, "tensor_split along the third dimension."},
+    {&unbind, "unbind(Tensor input, int dim=0) -> Tensor[]", kBoth, "A view for each index along dim."},
+    {&flip, "flip(Tensor input, int[] dims) -> Tensor", kBoth, "A copy with the given dimensions reversed."},
+    {&fliplr, "fliplr(Tensor input) -> Tensor", kBoth, "A copy with columns reversed."},
+    {&flipud, "flipud(Tensor input) -> Tensor", kBoth, "A copy with rows reversed."},
+    {&rot90, "rot90(Tensor input, int k=1, int[] dims=[0, 1]) -> Tensor", kBoth, "A copy turned k quarters in the plane of two dimensions."},
+    {&roll, "roll(Tensor input, int[] shifts, int[] dims=[]) -> Tensor", kBoth, "A copy shifted along dims, what leaves at the end coming in at the start."},
+    {&repeat, "repeat(Tensor input, int[] repeats) -> Tensor", kMethod, "The tensor repeated along each dimension."},
+    {&tile, "tile(Tensor input, int[] dims) -> Tensor", kBoth, "The tensor repeated along each dimension; missing dims repeat once."},
+    {&repeat_interleave, "repeat_interleave(Tensor input, int repeats, int? dim=None) -> Tensor", kBoth, "Each index along dim repeated in place."},
+    {&repeat_interleave_each, "repeat_interleave(Tensor input, Tensor repeats, int? dim=None) -> Tensor", kBoth, ""},
+    {&movedim_one, "movedim(Tensor input, int source, int destination) -> Tensor", kBoth, "A view with dimensions moved; the others keep their order."},
+    {&movedim, "movedim(Tensor input, int[] source, int[] destination) -> Tensor", kBoth, ""},
+    {&movedim_one, "moveaxis(Tensor input, int source, int destination) -> Tensor", kBoth, "Alias of movedim."},
+    {&movedim, "moveaxis(Tensor input, int[] source, int[] destination) -> Tensor", kBoth, ""},
+    {&ravel, "ravel(Tensor input) -> Tensor", kBoth, "The elements as a vector."},
+    {&unflatten, "unflatten(Tensor input, int dim, int[] sizes) -> Tensor", kBoth, "One dimension viewed as several."},
+    {&broadcast_to, "broadcast_to(Tensor input, int[] size) -> Tensor", kBoth, "expand(size)."},
+    {&broadcast_tensors, "broadcast_tensors(Tensor[] tensors) -> Tensor[]", kFunction, "Views of one common shape."},
+    {&meshgrid, "meshgrid(Tensor[] tensors, *, str? indexing=None) -> Tensor[]", kFunction, "Coordinate grids of vectors, rows first ('ij') or columns first ('xy')."},
+    {&expand_as, "expand_as(Tensor input, Tensor other) -> Tensor", kMethod, "expand to the shape of other."},
+    {&view_as, "view_as(Tensor input, Tensor other) -> Tensor", kMethod, "view with the shape of other."},
+    {&reshape_as, "reshape_as(Tensor input, Tensor other) -> Tensor", kMethod, "reshape to the shape of other."},
+    {&atleast<1>, "atleast_1d(Tensor input) -> Tensor", kFunction, "The tensor with at least one dimension."},
+    {&atleast<2>, "atleast_2d(Tensor input) -> Tensor", kFunction, "The tensor with at least two dimensions."},
+    {&atleast<3>, "atleast_3d(Tensor input) -> Tensor", kFunction, "The tensor with at least three dimensions."},
+    {&triangle<true>, "tril(Tensor input, int diagonal=0) -> Tensor", kBoth | kInplace | kOut, "The lower triangle, zeros above the diagonal."},
+    {&triangle<false>, "triu(Tensor input, int diagonal=0) -> Tensor", kBoth | kInplace | kOut, "The upper triangle, zeros below the diagonal."},
+    {&diag, "diag(Tensor input, int diagonal=0) -> Tensor", kBoth | kOut, "A matrix with the vector on a diagonal, or the diagonal of a matrix."},
+    {&diag_embed, "diag_embed(Tensor input, int offset=0, int dim1=-2, int dim2=-1) -> Tensor", kBoth, "Matrices with the last dimension on a diagonal."},
+    {&diagflat, "diagflat(Tensor input, int offset=0) -> Tensor", kBoth, "A matrix with all elements on a diagonal."},
+    {&trace, "trace(Tensor input) -> Tensor", kBoth, "The sum of a matrix's diagonal."},
+};
+
+}  // namespace
+
+}  // namespace pydl

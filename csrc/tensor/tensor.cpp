@@ -1,0 +1,186 @@
+#include "tensor/tensor.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/allocator.h"
+
+namespace pydl {
+
+// ---- Storage ------------------------------------------------------------------------------------------------------
+
+Ref<Storage> Storage::allocate(size_t nbytes) {
+  Ref<Storage> s(new (pydl::allocate(sizeof(Storage))) Storage);
+  if (nbytes) s->data = pydl::allocate(nbytes);
+  s->nbytes = nbytes;
+  return s;
+}
+
+Ref<Storage> Storage::import(void* data, size_t nbytes, void (*release)(void*), void* context) {
+  Ref<Storage> s(new (pydl::allocate(sizeof(Storage))) Storage);
+  s->data = data;
+  s->nbytes = nbytes;
+  s->release = release;
+  s->context = context;
+  s->shared = true;
+  return s;
+}
+
+void Storage::destroy() {
+  if (release) release(context);
+  else if (data) deallocate(data, nbytes);
+  this->~Storage();
+  deallocate(this, sizeof(Storage));
+}
+
+// ---- TensorImpl ---------------------------------------------------------------------------------------------------
+
+void* TensorImpl::operator new(size_t n) { return allocate(n); }
+void TensorImpl::operator delete(void* p) { deallocate(p, sizeof(TensorImpl)); }
+bool (*release_python_object)(TensorImpl*) = nullptr;
+
+void TensorImpl::destroy() {
+  if (python_object.load(std::memory_order_relaxed) && release_python_object(this)) return;
+  delete this;
+}
+
+void TensorImpl::refresh() {
+  numel = 1;
+  contiguous = true;
+  int64_t expected = 1;
+  for (size_t d = sizes.size(); d-- > 0;) {
+    contiguous &= sizes[d] == 1 || strides[d] == expected;
+    expected *= sizes[d];
+  }
+  numel = expected;
+  contiguous |= numel == 0;
+}
+
+// ---- Tensor -------------------------------------------------------------------------------------------------------
+
+static size_t bytes_for(int64_t elements, DType dtype) {
+  size_t bytes;
+  if (__builtin_mul_overflow(size_t(elements), size_t(item_size(dtype)), &bytes))
+    fail<OutOfMemoryError>("empty: expected a size that fits memory, got ", elements, " elements of ", dtype);
+  return bytes;
+}
+
+Tensor Tensor::empty(IntSpan sizes, DType dtype, Device device) {
+  if (int64_t(sizes.size()) > kMaxDims)
+    fail<ShapeError>("empty: expected at most ", kMaxDims, " dimensions, got ", sizes.size());
+  Ref<TensorImpl> t(new TensorImpl);
+  t->sizes = Dims(sizes);
+  t->strides = contiguous_strides(sizes);
+  t->numel = element_count(sizes);
+  t->dtype = dtype;
+  t->device = device;
+  t->storage = Storage::allocate(bytes_for(t->numel, dtype));
+  return Tensor(std::move(t));
+}
+
+Tensor Tensor::empty_strided(IntSpan sizes, IntSpan strides, DType dtype, Device device) {
+  int64_t extent = element_count(sizes) ? 1 : 0;
+  if (extent)
+    for (size_t d = 0; d < sizes.size(); ++d) {
+      int64_t reach;
+      if (strides[d] < 0) fail<ValueError>("empty_strided: expected non-negative strides, got ", show(strides));
+      if (__builtin_mul_overflow(sizes[d] - 1, strides[d], &reach) || __builtin_add_overflow(extent, reach, &extent))
+        fail<ShapeError>("empty_strided: expected fewer than 2^63 elements, got ", show(sizes), " with strides ", show(strides));
+    }
+  Ref<TensorImpl> t(new TensorImpl);
+  t->sizes = Dims(sizes);
+  t->strides = Dims(strides);
+  t->dtype = dtype;
+  t->device = device;
+  t->storage = Storage::allocate(bytes_for(extent, dtype));
+  t->refresh();
+  return Tensor(std::move(t));
+}
+
+Tensor Tensor::over(Ref<Storage> storage, IntSpan sizes, IntSpan strides, int64_t offset, DType dtype) {
+  Ref<TensorImpl> t(new TensorImpl);
+  t->storage = std::move(storage);
+  t->sizes = Dims(sizes);
+  t->strides = Dims(strides);
+  t->offset = offset;
+  t->dtype = dtype;
+  t->refresh();
+  return Tensor(std::move(t));
+}
+
+Tensor Tensor::alias(IntSpan sizes, IntSpan strides, int64_t offset) const {
+  Tensor t = over(storage(), sizes, strides, offset, dtype());
+  t.impl()->device = device();
+  t.impl()->inference = impl_->inference;
+  return t;
+}
+
+bool Tensor::is_contiguous(MemoryFormat f) const {
+  return f == MemoryFormat::ChannelsLast ? is_channels_last() : is_contiguous();
+}
+
+bool Tensor::is_channels_last() const {
+  if (dim() < 3 || dim() > 5) return false;
+  int64_t expected = 1;
+  auto matches = [&](int64_t d) {
+    const bool ok = size(d) == 1 || stride(d) == expected;
+    expected *= size(d);
+    return ok;
+  };
+  if (!matches(1)) return false;
+  for (int64_t d = dim() - 1; d >= 2; --d)
+    if (!matches(d)) return false;
+  return matches(0);
+}
+
+// Dimensions of extent > 1, innermost (smallest stride) first.
+static Dims by_stride(const Tensor& t) {
+  Dims order;
+  for (int64_t d = 0; d < t.dim(); ++d)
+    if (t.size(d) != 1) order.push_back(d);
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return t.stride(a) < t.stride(b); });
+  return order;
+}
+
+bool Tensor::is_dense() const {
+  if (is_contiguous()) return true;
+  int64_t expected = 1;
+  for (int64_t d : by_stride(*this)) {
+    if (stride(d) != expected) return false;
+    expected *= size(d);
+  }
+  return true;
+}
+
+bool Tensor::may_self_overlap() const {
+  if (is_contiguous() || numel() < 2) return false;
+  int64_t reach = 0;  // of the dimensions so far
+  for (int64_t d : by_stride(*this)) {
+    if (stride(d) <= reach) return true;
+    reach += (size(d) - 1) * stride(d);
+  }
+  return false;
+}
+
+bool memory_overlaps(const Tensor& a, const Tensor& b) {
+  if (a.numel() == 0 || b.numel() == 0) return false;
+  auto bytes = [](const Tensor& t) {
+    int64_t last = 0;
+    for (int64_t d = 0; d < t.dim(); ++d) last += (t.size(d) - 1) * t.stride(d);
+    const char* p = static_cast<const char*>(t.raw());
+    return std::pair(p, p + (last + 1) * t.item_size());
+  };
+  const auto [a0, a1] = bytes(a);
+  const auto [b0, b1] = bytes(b);
+  return a0 < b1 && b0 < a1;
+}
+
+std::ostream& operator<<(std::ostream& out, Device d) {
+  return d.type == DeviceType::Cpu ? out << "cpu" : out << "cuda:" << int(d.index);
+}
+
+std::ostream& operator<<(std::ostream& out, const Tensor& t) {
+  return t.defined() ? out << t.dtype() << ' ' << show(t.sizes()) : out << "None";
+}
+
+}  // namespace pydl

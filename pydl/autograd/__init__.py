@@ -1,0 +1,67 @@
+"""Gradients: the engine's functions, gradient modes and custom operations, with PyTorch's names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydl import _core
+from pydl._core import Tensor
+from pydl.autograd import function, grad_mode, graph
+from pydl.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
+from pydl.autograd.function import Function, once_differentiable
+from pydl.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+
+__all__ = [
+    "Function", "backward", "detect_anomaly", "enable_grad", "function", "grad", "grad_mode", "graph", "inference_mode",
+    "no_grad", "once_differentiable", "set_detect_anomaly", "set_grad_enabled",
+]  # fmt: skip
+
+_Tensors = Tensor | Sequence[Tensor]
+
+
+def backward(
+    tensors: _Tensors,
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: _Tensors | None = None,
+) -> None:
+    """Adds the gradients of `tensors` to the `grad` of the leaves they depend on, or to that of `inputs` alone.
+
+    `grad_tensors` are the gradients that arrive at `tensors`; scalars need none. `create_graph` records the backward
+    pass itself, for higher derivatives; `retain_graph` (by default: when it is recorded) keeps the graph for another
+    pass.
+    """
+    retain = create_graph if retain_graph is None else retain_graph
+    _core._backward(tensors, grad_tensors, retain, create_graph, inputs)
+
+
+def grad(
+    outputs: _Tensors,
+    inputs: _Tensors,
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of the sum of `outputs` with respect to `inputs`, whose `grad` stays as it is.
+
+    An input that the outputs do not depend on raises, unless `allow_unused` gives None or `materialize_grads` zeros.
+
+    >>> import pydl
+    >>> x = pydl.tensor(3.0, requires_grad=True)
+    >>> pydl.autograd.grad(x * x, x)
+    (tensor(6.),)
+    """
+    if materialize_grads and allow_unused is False:
+        raise ValueError("grad: expected allow_unused to be True or None with materialize_grads=True, got False")
+    retain = create_graph if retain_graph is None else retain_graph
+    unused = bool(allow_unused) or materialize_grads
+    results = _core._gradients(outputs, inputs, grad_outputs, retain, create_graph, unused)
+    if materialize_grads:
+        leaves = (inputs,) if isinstance(inputs, Tensor) else inputs
+        pairs = zip(results, leaves, strict=True)
+        results = tuple(_core.zeros_like(leaf, requires_grad=True) if g is None else g for g, leaf in pairs)
+    return results

@@ -1,0 +1,14 @@
+"""All benchmark cases, by group. A new operator's case is one row in the module of its family."""
+
+from pydl.bench.cases import calls, matmul, move, optimizers, pointwise, reductions, rowwise, training
+
+GROUPS = [
+    *calls.GROUPS,
+    *matmul.GROUPS,
+    *pointwise.GROUPS,
+    *reductions.GROUPS,
+    *rowwise.GROUPS,
+    *move.GROUPS,
+    *optimizers.GROUPS,
+    *training.GROUPS,
+]

@@ -1,0 +1,62 @@
+"""Timing in turns: pydl, peer, pydl, peer ..., so that a slow phase of the machine meets all of them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from timeit import Timer
+
+from pydl.bench.case import Case, Statement
+
+SAMPLE_SECONDS = 2e-3
+# Idle OpenMP workers of the library that ran before spin for some milliseconds and would hold a core.
+PAUSE_SECONDS = 5e-3
+
+
+@dataclass
+class Measurement:
+    case: Case
+    samples: dict[str, list[float]]  # seconds for one execution, by library and round
+
+    def seconds(self, name: str = "pydl") -> float:
+        return statistics.median(self.samples[name])
+
+    def peers(self, among: tuple[str, ...] = ()) -> list[str]:
+        return [name for name in self.samples if name != "pydl" and (not among or name in among)]
+
+    def ratios(self, peer: str) -> list[float]:
+        """Peer's time / pydl's, round by round."""
+        return [theirs / ours for ours, theirs in zip(self.samples["pydl"], self.samples[peer], strict=True)]
+
+    def ratio(self, peer: str) -> float:
+        return statistics.median(self.ratios(peer))
+
+    def fastest(self, among: tuple[str, ...] = ()) -> str | None:
+        return min(self.peers(among), key=self.seconds, default=None)
+
+
+def executions(timer: Timer, seconds: float) -> int:
+    """How often to execute for a sample of about `seconds`. Two tries each, since an interruption looks like work."""
+    number = 1
+    while (elapsed := min(timer.timeit(number), timer.timeit(number))) < seconds:
+        number = max(number + 1, round(number * min(10.0, 1.2 * seconds / max(elapsed, 1e-9))))
+    return number
+
+
+def measure(case: Case, statements: dict[str, Statement], rounds: int) -> Measurement:
+    timers = {name: statement.timer() for name, statement in statements.items()}
+    numbers = {}
+    for name, timer in timers.items():
+        with statements[name].context():
+            timer.timeit(1)  # pages, caches and thread pools that only the first call sets up
+            numbers[name] = executions(timer, SAMPLE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
+    samples: dict[str, list[float]] = {name: [] for name in timers}
+    for _ in range(rounds):
+        for name, timer in timers.items():
+            with statements[name].context():
+                timer.timeit(1)  # brings the operands back into the caches
+                samples[name].append(timer.timeit(numbers[name]) / numbers[name])
+            time.sleep(PAUSE_SECONDS)
+    return Measurement(case, samples)

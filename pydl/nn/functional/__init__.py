@@ -1,0 +1,8 @@
+"""The functions behind the layers, with PyTorch's names and arguments."""
+
+from pydl.nn.functional._activation import *  # noqa: F403
+from pydl.nn.functional._classification import *  # noqa: F403
+from pydl.nn.functional._distance import *  # noqa: F403
+from pydl.nn.functional._dropout import *  # noqa: F403
+from pydl.nn.functional._linear import *  # noqa: F403
+from pydl.nn.functional._regression import *  # noqa: F403

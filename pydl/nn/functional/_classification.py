@@ -1,0 +1,207 @@
+"""Losses of classification: one class of many, independent labels, margins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pydl
+from pydl import Tensor, autograd
+from pydl._core import nn as _nn
+from pydl.nn.functional._reduction import reduce_loss, resolve
+
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "multi_margin_loss",
+    "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "soft_margin_loss",
+]
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """-log softmax(x)[t] over the classes of logits (N, C, ...) or (C).
+
+    `target` holds class indices (N, ...) or, in the shape and dtype of `input`, class probabilities. `weight` is one
+    factor per class, by whose sum over the targets the mean divides; targets equal to `ignore_index` do not count.
+    """
+    if size_average is not None or reduce is not None:
+        reduction = resolve(reduction, size_average, reduce)
+    return _nn.cross_entropy(input, target, weight, reduction, ignore_index, label_smoothing)
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-x[t] over log-probabilities (N, C, ...) or (C) and class indices (N, ...) or ()."""
+    reduction = resolve(reduction, size_average, reduce)
+    return _nn.nll_loss(input, target, weight, reduction, ignore_index)
+
+
+class _BinaryCrossEntropy(autograd.Function):
+    """Per element. The logarithms are limited to -100 but their derivatives are not, only kept finite at 0 and 1."""
+
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, target: Tensor) -> Tensor:
+        ctx.save_for_backward(input, target)
+        present = target * input.log().clamp(min=-100)
+        return (target - 1) * (-input).log1p().clamp(min=-100) - present
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        input, target = ctx.saved_tensors
+        grad_input = grad_target = None
+        if ctx.needs_input_grad[0]:
+            grad_input = gradient * (input - target) / ((1 - input) * input).clamp(min=1e-12)
+        if ctx.needs_input_grad[1]:
+            grad_target = gradient * ((-input).log1p().clamp(min=-100) - input.log().clamp(min=-100))
+        return grad_input, grad_target
+
+
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-(t log x + (1 - t) log(1 - x)) of probabilities x and targets t of one shape, logarithms limited to -100.
+
+    `weight` broadcasts. Probabilities outside [0, 1] raise RuntimeError.
+    """
+    reduction = resolve(reduction, size_average, reduce)
+    if input.shape != target.shape:
+        raise pydl.ShapeError(f"binary_cross_entropy: expected target of shape {input.shape}, got {target.shape}")
+    if input.numel():
+        low, high = input.detach().aminmax()
+        if not (low >= 0 and high <= 1):  # true for NaN, too
+            raise RuntimeError(
+                "binary_cross_entropy: expected all elements of input between 0 and 1, got "
+                f"{low.item()} to {high.item()}"
+            )
+    loss = _BinaryCrossEntropy.apply(input, target)
+    return reduce_loss(loss if weight is None else loss * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """(1 - t) x - (1 + (pos_weight - 1) t) log sigmoid(x), the stable form of `binary_cross_entropy` of sigmoid(x).
+
+    `weight` and `pos_weight`, the factor of the positive targets, broadcast.
+    """
+    reduction = resolve(reduction, size_average, reduce)
+    if input.shape != target.shape:
+        raise pydl.ShapeError(
+            f"binary_cross_entropy_with_logits: expected target of shape {input.shape}, got {target.shape}"
+        )
+    log_present = _nn.logsigmoid(input)
+    if pos_weight is not None:
+        log_present = log_present * ((pos_weight - 1) * target + 1)
+    loss = (1 - target) * input - log_present
+    return reduce_loss(loss if weight is None else loss * weight, reduction)
+
+
+def soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """log(1 + exp(-t x)), t = 1 or -1; does not overflow."""
+    reduction = resolve(reduction, size_average, reduce)
+    return reduce_loss(-_nn.logsigmoid(target * input), reduction)
+
+
+def multilabel_soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The mean over the last dimension of `binary_cross_entropy_with_logits`; `weight` is one factor per class."""
+    reduction = resolve(reduction, size_average, reduce)
+    loss = (1 - target) * input - _nn.logsigmoid(input)
+    if weight is not None:
+        loss = loss * weight
+    return reduce_loss(loss.mean(-1), reduction)
+
+
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """sum over i != t of weight[t] max(0, margin - x[t] + x[i])^p / C, for scores (N, C) or (C), p = 1 or 2."""
+    reduction = resolve(reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and tuple(weight.shape) != tuple(input.shape[-1:]):
+        raise ValueError(f"multi_margin_loss: expected weight of shape {input.shape[-1:]}, got {weight.shape}")
+    if input.dim() not in (1, 2) or tuple(target.reshape(-1).shape) != (input.numel() // max(input.size(-1), 1),):
+        raise pydl.ShapeError(
+            f"multi_margin_loss: expected scores (N, C) with target (N), or (C) with a scalar, got {input.shape} and "
+            f"{target.shape}"
+        )
+    index = target.reshape(-1, 1) if input.dim() == 2 else target.reshape(1)
+    excess = (margin - input.gather(-1, index) + input).clamp(min=0)
+    if p == 2:
+        excess = excess * excess
+    if weight is not None:
+        excess = excess * weight[index]
+    loss = excess.scatter(-1, index, 0.0).sum(-1) / input.size(-1)
+    return reduce_loss(loss, reduction)
+
+
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """sum of max(0, 1 - (x[j] - x[i])) / C over labels j and classes i that are no labels, for scores (N, C) or (C).
+
+    `target` has the shape of `input`: the labels, then -1, after which nothing counts.
+    """
+    reduction = resolve(reduction, size_average, reduce)
+    if input.dim() not in (1, 2) or input.shape != target.shape:
+        raise pydl.ShapeError(
+            f"multilabel_margin_loss: expected scores (N, C) or (C) and a target of that shape, got {input.shape} and "
+            f"{target.shape}"
+        )
+    n_classes = input.size(-1)
+    counts = (target >= 0).to(pydl.int64).cumprod(-1).to(pydl.bool)
+    labels = target.masked_fill(~counts, n_classes)  # one more column takes what does not count
+    shape = (*input.shape[:-1], n_classes + 1)
+    is_label = pydl.zeros(shape, dtype=pydl.bool, device=input.device).scatter(-1, labels, True)[..., :n_classes]
+    label_scores = input.gather(-1, target.masked_fill(~counts, 0))
+    excess = (1 - label_scores.unsqueeze(-1) + input.unsqueeze(-2)).clamp(min=0)
+    ignored = ~counts.unsqueeze(-1) | is_label.unsqueeze(-2)
+    return reduce_loss(excess.masked_fill(ignored, 0.0).sum((-2, -1)) / n_classes, reduction)

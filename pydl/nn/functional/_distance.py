@@ -1,0 +1,36 @@
+"""Distances, similarities and normalization to length one."""
+
+from __future__ import annotations
+
+import pydl
+from pydl import Tensor
+
+__all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """sum(x1 x2) / (max(|x1|, eps) max(|x2|, eps)) along `dim`; the inputs broadcast."""
+    length1 = pydl.linalg.vector_norm(x1, 2, dim, keepdim=True).clamp(min=eps)
+    length2 = pydl.linalg.vector_norm(x2, 2, dim, keepdim=True).clamp(min=eps)
+    return ((x1 / length1) * (x2 / length2)).sum(dim)
+
+
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
+    """The p-norm of x1 - x2 + eps along the last dimension; the inputs broadcast."""
+    return pydl.linalg.vector_norm(x1 - x2 + eps, p, -1, keepdim=keepdim)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norms between all pairs of rows of an (N, D) tensor, in the order of the upper triangle: N (N - 1) / 2."""
+    if input.dim() != 2:
+        raise pydl.ShapeError(f"pdist: expected a 2D tensor, got {input.shape}")
+    if p < 0:
+        raise RuntimeError(f"pdist: expected p >= 0, got {p}")
+    rows, columns = pydl.triu_indices(input.size(0), input.size(0), 1).unbind(0)
+    return pydl.linalg.vector_norm(input[rows] - input[columns], p, -1)
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
+    """x / max(|x|_p, eps) along `dim`."""
+    length = pydl.linalg.vector_norm(input, p, dim, keepdim=True).clamp(min=eps)
+    return input / length if out is None else pydl.div(input, length, out=out)

@@ -1,0 +1,88 @@
+"""Dropout: of elements, of channels, and the variants that keep the statistics of SELU."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import pydl
+from pydl import Tensor
+
+__all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zeros each element with probability p and scales the others by 1 / (1 - p), in training (Hinton et al. 2012)."""
+    check_probability(p)
+    if not inplace:
+        return pydl.dropout(input, p, training)
+    return input.copy_(pydl.dropout(input, p, True)) if training else input
+
+
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zeros whole channels of (N, C, L) or (C, L)."""
+    check_probability(p)
+    if input.dim() not in (2, 3):
+        raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received a {input.dim()}D input.")
+    return _drop_channels(input, p, training, inplace, batched=input.dim() == 3)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zeros whole channels of (N, C, H, W); a 3D input counts as (N, C, L), as in PyTorch."""
+    check_probability(p)
+    if input.dim() not in (3, 4):
+        warnings.warn(f"dropout2d: Received a {input.dim()}-D input to dropout2d, which is deprecated.", stacklevel=2)
+    return _drop_channels(input, p, training, inplace, batched=True)
+
+
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zeros whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    check_probability(p)
+    if input.dim() not in (4, 5):
+        warnings.warn(f"dropout3d: Received a {input.dim()}-D input to dropout3d, which is deprecated.", stacklevel=2)
+    return _drop_channels(input, p, training, inplace, batched=input.dim() != 4)
+
+
+def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """Sets elements to SELU's saturation value and rescales: mean 0 and variance 1 stay (Klambauer et al. 2017)."""
+    check_probability(p)
+    return _alpha(input, input.shape, p, training, inplace)
+
+
+def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """`alpha_dropout` of whole channels of (N, C, ...)."""
+    check_probability(p)
+    return _alpha(input, _per_channel(input, batched=True), p, training, inplace)
+
+
+def check_probability(p: float) -> None:
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def _per_channel(input: Tensor, batched: bool) -> tuple[int, ...]:
+    """The shape of one value per channel that broadcasts to `input`."""
+    kept = 2 if batched else 1
+    if input.dim() < kept:
+        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
+    return (*input.shape[:kept], *(1,) * (input.dim() - kept))
+
+
+def _drop_channels(input: Tensor, p: float, training: bool, inplace: bool, batched: bool) -> Tensor:
+    shape = _per_channel(input, batched)
+    if not training or p == 0:
+        return input
+    factor = pydl.dropout(pydl.ones(shape, dtype=input.dtype, device=input.device), p, True)
+    return input.mul_(factor) if inplace else input * factor
+
+
+def _alpha(input: Tensor, mask_shape: tuple[int, ...], p: float, training: bool, inplace: bool) -> Tensor:
+    if not training or p == 0:
+        return input
+    if p == 1:
+        return input.mul_(0.0) if inplace else input * 0.0
+    saturation = -1.7580993408473766  # -scale * alpha of SELU
+    scale = 1 / math.sqrt((1 - p) * (1 + p * saturation * saturation))
+    kept = pydl.empty(mask_shape, dtype=input.dtype, device=input.device).bernoulli_(1 - p)
+    factor, shift = kept * scale, (1 - kept - p) * (scale * saturation)
+    return input.mul_(factor).add_(shift) if inplace else input * factor + shift

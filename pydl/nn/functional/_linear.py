@@ -1,0 +1,45 @@
+"""Linear maps, normalization of layers, one-hot vectors."""
+
+from __future__ import annotations
+
+import pydl
+from pydl import Tensor
+from pydl._core import nn as _nn
+
+__all__ = ["bilinear", "layer_norm", "linear", "one_hot", "rms_norm"]
+
+linear = _nn.linear
+layer_norm = pydl.layer_norm
+rms_norm = pydl.rms_norm
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x1^T W x2 + b: inputs (..., in1) and (..., in2), weight (out, in1, in2), result (..., out)."""
+    out, in1, in2 = weight.shape
+    if input1.shape[:-1] != input2.shape[:-1] or input1.size(-1) != in1 or input2.size(-1) != in2:
+        raise pydl.ShapeError(
+            f"bilinear: expected inputs (..., {in1}) and (..., {in2}), got {input1.shape} and {input2.shape}"
+        )
+    left = input1.reshape(-1, in1) @ weight.permute(1, 0, 2).reshape(in1, out * in2)
+    result = (left.reshape(-1, out, in2) @ input2.reshape(-1, in2, 1)).reshape(*input1.shape[:-1], out)
+    return result if bias is None else result + bias
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 (..., num_classes): 1 at the class, 0 elsewhere. -1 stands for the largest class plus one."""
+    if tensor.dtype != pydl.int64:
+        raise RuntimeError(f"one_hot is only applicable to index tensor of type LongTensor, got {tensor.dtype}")
+    if tensor.numel() == 0 and num_classes <= 0:
+        raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    if tensor.numel():
+        low, high = (int(limit) for limit in tensor.aminmax())
+        if low < 0:
+            raise RuntimeError("Class values must be non-negative.")
+        if num_classes == -1:
+            num_classes = high + 1
+        elif num_classes < 1:
+            raise RuntimeError("num_classes should be positive")
+        elif high >= num_classes:
+            raise RuntimeError("Class values must be smaller than num_classes.")
+    result = pydl.zeros((*tensor.shape, num_classes), dtype=pydl.int64, device=tensor.device)
+    return result.scatter_(-1, tensor.unsqueeze(-1), 1)

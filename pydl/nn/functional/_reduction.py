@@ -1,0 +1,57 @@
+"""How a loss per element becomes the result: "none", "mean" or "sum"."""
+
+from __future__ import annotations
+
+import warnings
+
+from pydl import Tensor
+
+__all__ = ["reduce_loss", "reduce_weighted", "resolve", "warn_if_broadcast", "weighted"]
+
+
+def resolve(reduction: str, size_average: bool | None, reduce: bool | None) -> str:
+    """The reduction that the two deprecated flags ask for, or `reduction` where they are not given."""
+    if size_average is None and reduce is None:
+        return reduction
+    if reduce is False:
+        reduction = "none"
+    else:
+        reduction = "sum" if size_average is False else "mean"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=3
+    )
+    return reduction
+
+
+def reduce_loss(loss: Tensor, reduction: str) -> Tensor:
+    if reduction == "mean":
+        return loss.mean()
+    if reduction == "sum":
+        return loss.sum()
+    if reduction == "none":
+        return loss
+    raise ValueError(f"{reduction} is not a valid value for reduction")
+
+
+def weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
+    """The loss times a weight per element."""
+    if weight is None:
+        return loss
+    if weight.shape != loss.shape:
+        raise ValueError(f"Weights and input must have the same size. Expected {loss.shape}, got {weight.shape}")
+    return loss * weight
+
+
+def reduce_weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    """`reduce_loss` of the weighted loss, whose mean is taken over the weights."""
+    loss = weighted(loss, weight)
+    return loss.sum() / weight.sum() if weight is not None and reduction == "mean" else reduce_loss(loss, reduction)
+
+
+def warn_if_broadcast(input: Tensor, target: Tensor) -> None:
+    if input.shape != target.shape:
+        warnings.warn(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
+            "This will likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+            stacklevel=3,
+        )

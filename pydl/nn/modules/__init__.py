@@ -1,0 +1,22 @@
+"""The layers, one file per family."""
+
+from pydl.nn.modules import (
+    activation,
+    container,
+    dropout,
+    linear,
+    loss,
+    normalization,
+)
+from pydl.nn.modules.activation import *  # noqa: F403
+from pydl.nn.modules.container import *  # noqa: F403
+from pydl.nn.modules.dropout import *  # noqa: F403
+from pydl.nn.modules.linear import *  # noqa: F403
+from pydl.nn.modules.loss import *  # noqa: F403
+from pydl.nn.modules.module import Module  # noqa: F401
+from pydl.nn.modules.normalization import *  # noqa: F403
+
+__all__ = sorted([
+    "Module", *activation.__all__, *container.__all__, *dropout.__all__, *linear.__all__, *loss.__all__,
+    *normalization.__all__,
+])

@@ -1,0 +1,18 @@
+"""Optimizers and learning rate schedules, with PyTorch's names."""
+
+from pydl.optim import lr_scheduler, swa_utils
+from pydl.optim.adadelta import Adadelta
+from pydl.optim.adagrad import Adagrad
+from pydl.optim.adam import Adam, AdamW
+from pydl.optim.adamax import Adamax
+from pydl.optim.lbfgs import LBFGS
+from pydl.optim.nadam import NAdam
+from pydl.optim.optimizer import Optimizer
+from pydl.optim.radam import RAdam
+from pydl.optim.rmsprop import RMSprop
+from pydl.optim.sgd import SGD
+
+__all__ = [
+    "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer", "RAdam", "RMSprop",
+    "lr_scheduler", "swa_utils",
+]

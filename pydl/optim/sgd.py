@@ -1,0 +1,75 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pydl
+from pydl import Tensor
+from pydl._core import optim as _core
+from pydl.optim._one_call import OneCallOptimizer, Plan, check_at_least_zero, check_learning_rate, number
+
+__all__ = ["SGD"]
+
+
+class SGD(OneCallOptimizer):
+    """p -= lr d with d = g + weight_decay p; with momentum d becomes b = momentum b + (1 - dampening) d, where b starts
+    as the first d; with Nesterov's it becomes d + momentum b (Sutskever et al. 2013).
+
+    >>> import pydl
+    >>> weight = pydl.nn.Parameter(pydl.tensor([1.0]))
+    >>> optimizer = pydl.optim.SGD([weight], lr=0.5)
+    >>> (weight * weight).sum().backward()
+    >>> optimizer.step()
+    >>> weight.item()
+    0.0
+    """
+
+    _counts = ()
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check_learning_rate(lr)
+        check_at_least_zero(momentum=momentum, weight_decay=weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        super().__init__(params, {
+            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov,
+            "maximize": maximize, "foreach": foreach, "differentiable": differentiable, "fused": fused,
+        })
+
+    def _tensors(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("momentum_buffer",) if group["momentum"] != 0 else ()
+
+    def _start(self, name: str, param: Tensor, group: dict[str, Any]) -> Tensor:
+        """What, decayed and added to the dampened first d, gives that d."""
+        if group["dampening"] == 0:
+            return pydl.zeros_like(param)
+        grad = -param.grad if group["maximize"] else param.grad
+        first = grad.detach() + number(group["weight_decay"]) * param.detach()
+        return first * (group["dampening"] / group["momentum"])
+
+    def _update(self, group: dict[str, Any], plan: Plan, grads: list[Tensor]) -> None:
+        _core.sgd(
+            plan.params,
+            grads,
+            plan.buffers[0] if plan.buffers else [],
+            lr=number(group["lr"]),
+            momentum=number(group["momentum"]),
+            dampening=number(group["dampening"]),
+            weight_decay=number(group["weight_decay"]),
+            nesterov=group["nesterov"],
+            maximize=group["maximize"],
+        )

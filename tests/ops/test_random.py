@@ -1,0 +1,119 @@
+"""Random numbers are ours: they repeat with the seed, at any thread count, and have the right distribution."""
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pydl
+import pytest
+from support import same_bits
+
+N = 200_000
+CDF = {
+    "rand": lambda x: np.clip(x, 0, 1), "randn": lambda x: np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in x]),
+    "exponential": lambda x: 1 - np.exp(-2 * x), "cauchy": lambda x: 0.5 + np.arctan(x) / math.pi,
+    "uniform": lambda x: (x + 1) / 3, "log_normal": lambda x: np.array([0.5 * math.erfc(-math.log(v) / 0.5 / math.sqrt(2)) for v in x]),
+}
+DRAW = {
+    "rand": lambda: pydl.rand(N), "randn": lambda: pydl.randn(N), "exponential": lambda: pydl.empty(N).exponential_(2.0), "cauchy": lambda: pydl.empty(N).cauchy_(),
+    "uniform": lambda: pydl.empty(N).uniform_(-1.0, 2.0), "log_normal": lambda: pydl.empty(N).log_normal_(0.0, 0.5),
+}
+MORE = {
+    "randint": lambda: pydl.randint(0, 100, (N,)), "randperm": lambda: pydl.randperm(1000), "bernoulli": lambda: pydl.bernoulli(pydl.full((N,), 0.3)),
+    "dropout": lambda: pydl.nn.functional.dropout(pydl.ones(N), 0.3), "multinomial": lambda: pydl.multinomial(pydl.tensor([0.2, 0.3, 0.5]), 1000, replacement=True),
+    "poisson": lambda: pydl.poisson(pydl.full((N,), 4.0)), "normal": lambda: pydl.normal(pydl.zeros(N), 2.0), "rand64": lambda: pydl.rand(N, dtype=pydl.float64),
+}
+
+
+@pytest.mark.parametrize("name", [*DRAW, *MORE])
+def test_seed_repeats(name: str, threads):
+    draw = (DRAW | MORE)[name]
+    pydl.manual_seed(7)
+    first, second = draw(), draw()
+    assert not same_bits(first, second)
+    for n in (1, 3):
+        threads(n)
+        pydl.manual_seed(7)
+        assert same_bits(draw(), first) and same_bits(draw(), second)
+    pydl.manual_seed(8)
+    assert not same_bits(draw(), first)
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_distribution(name: str):
+    """Kolmogorov's distance to the distribution function, at a level that fails once in ten thousand seeds."""
+    pydl.manual_seed(1)
+    x = np.sort(DRAW[name]().numpy().astype(float))
+    distance = np.max(np.abs(CDF[name](x[::50]) - (np.arange(0, N, 50) + 0.5) / N))
+    assert distance < 2.3 / math.sqrt(N)
+
+
+def test_moments():
+    pydl.manual_seed(2)
+    x = pydl.randn(N).numpy().astype(float)
+    assert abs(x.mean()) < 5 / math.sqrt(N) and abs(x.var() - 1) < 8 / math.sqrt(N) and abs((x**4).mean() - 3) < 50 / math.sqrt(N)
+    pairs = np.corrcoef(x[:-1], x[1:])[0, 1]
+    assert abs(pairs) < 5 / math.sqrt(N)
+    p = pydl.poisson(pydl.full((N,), 4.0)).numpy()
+    assert abs(p.mean() - 4) < 0.05 and abs(p.var() - 4) < 0.1
+    g = pydl.empty(N).geometric_(0.3).numpy()
+    assert abs(g.mean() - 1 / 0.3) < 0.05 and g.min() == 1
+    b = pydl.bernoulli(pydl.full((N,), 0.3)).numpy()
+    assert abs(b.mean() - 0.3) < 0.01 and set(np.unique(b)) == {0.0, 1.0}
+
+
+def test_ranges():
+    pydl.manual_seed(3)
+    r = pydl.rand(N)
+    assert r.min() >= 0 and r.max() < 1
+    i = pydl.randint(-3, 4, (N,))
+    assert i.dtype == pydl.int64 and sorted(set(i.tolist())) == list(range(-3, 4))
+    counts = np.bincount(i.numpy() + 3)
+    assert counts.min() > 0.95 * N / 7
+    assert sorted(pydl.randperm(1000).tolist()) == list(range(1000))
+    assert pydl.rand(1000, dtype=pydl.float16).max() < 1 and pydl.rand(1000, dtype=pydl.bfloat16).max() < 1
+
+
+def test_dropout_scales():
+    pydl.manual_seed(4)
+    y = pydl.nn.functional.dropout(pydl.ones(N), 0.25)
+    kept = y[y > 0]
+    assert abs(kept.numel() / N - 0.75) < 0.01 and kept.min() == kept.max() == pytest.approx(1 / 0.75)
+    x = pydl.ones(1000, requires_grad=True)
+    y = pydl.nn.functional.dropout(x, 0.5)
+    y.sum().backward()
+    assert same_bits(x.grad, y)
+
+
+def test_multinomial():
+    pydl.manual_seed(5)
+    weights = pydl.tensor([0.0, 1.0, 3.0])
+    drawn = np.bincount(pydl.multinomial(weights, N, replacement=True).numpy(), minlength=3)
+    assert drawn[0] == 0 and abs(drawn[2] / N - 0.75) < 0.01
+    assert sorted(pydl.multinomial(pydl.ones(9), 9).tolist()) == list(range(9))
+
+
+def test_generators_are_independent():
+    a, b = pydl.Generator().manual_seed(11), pydl.Generator().manual_seed(11)
+    first = pydl.rand(5, generator=a)
+    pydl.rand(5)
+    assert same_bits(first, pydl.rand(5, generator=b)) and a.initial_seed() == 11
+    state = a.get_state()
+    second = pydl.rand(5, generator=a)
+    a.set_state(state)
+    assert same_bits(pydl.rand(5, generator=a), second)
+
+
+def test_state_of_the_default_generator():
+    pydl.manual_seed(6)
+    state = pydl.get_rng_state()
+    first = pydl.rand(3)
+    pydl.set_rng_state(state)
+    assert same_bits(pydl.rand(3), first)
+    assert pydl.initial_seed() == 6 and isinstance(pydl.seed(), int)
+
+
+def test_like_and_shapes():
+    assert pydl.rand_like(pydl.zeros(2, 3, dtype=pydl.float64)).dtype == pydl.float64
+    assert pydl.randn(2, 3, requires_grad=True).requires_grad
+    assert pydl.randn(0, 3).shape == (0, 3) and pydl.randint(5, (2, 2)).shape == (2, 2)

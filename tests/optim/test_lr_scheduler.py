@@ -1,0 +1,239 @@
+"""Every schedule against PyTorch's: rates, momenta, states, resumption, composition."""
+from __future__ import annotations
+
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+
+import pydl
+
+torch = pytest.importorskip("torch")
+
+pytestmark = pytest.mark.filterwarnings("ignore:Detected call of|The epoch parameter|To get the last learning rate")
+
+SCHEDULES = [
+    ("LambdaLR", {"lr_lambda": lambda epoch: 0.9**epoch}),
+    ("LambdaLR", {"lr_lambda": [lambda epoch: 1 / (1 + epoch), lambda epoch: 0.5]}),
+    ("MultiplicativeLR", {"lr_lambda": lambda epoch: 1 - 0.05 * (epoch % 3)}),
+    ("StepLR", {"step_size": 3}), ("StepLR", {"step_size": 1, "gamma": 0.7}),
+    ("MultiStepLR", {"milestones": [2, 5, 5, 9], "gamma": 0.5}),
+    ("ConstantLR", {}), ("ConstantLR", {"factor": 0.5, "total_iters": 3}),
+    ("LinearLR", {}), ("LinearLR", {"start_factor": 0.2, "end_factor": 0.0, "total_iters": 6}),
+    ("ExponentialLR", {"gamma": 0.8}),
+    ("PolynomialLR", {}), ("PolynomialLR", {"total_iters": 8, "power": 2.0}),
+    ("CosineAnnealingLR", {"T_max": 5}), ("CosineAnnealingLR", {"T_max": 7, "eta_min": 0.01}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 4}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 3, "T_mult": 2, "eta_min": 0.1}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 4}),
+    ("CyclicLR", {"base_lr": [0.1, 0.2], "max_lr": 1.0, "step_size_up": 3, "step_size_down": 2, "mode": "triangular2"}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 3, "mode": "exp_range", "gamma": 0.9}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 3, "scale_fn": lambda x: 1 / x,
+                  "cycle_momentum": False}),
+    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 20}),
+    ("OneCycleLR", {"max_lr": [1.0, 2.0], "epochs": 5, "steps_per_epoch": 4, "anneal_strategy": "linear"}),
+    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 25, "three_phase": True, "pct_start": 0.2, "div_factor": 10.0}),
+    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 20, "cycle_momentum": False}),
+]
+IDS = [f"{name}-{i}" for i, (name, _) in enumerate(SCHEDULES)]
+
+
+def optimizer(lib, kind="SGD", **options):
+    params = [lib.nn.Parameter(lib.zeros(1)) for _ in range(2)]
+    options = options or ({"momentum": 0.5} if kind == "SGD" else {})
+    return getattr(lib.optim, kind)([{"params": params[:1]}, {"params": params[1:], "lr": 0.3}], lr=1.0, **options)
+
+
+def rates(opt):
+    """The options that schedules change."""
+    return [value for group in opt.param_groups for value in
+            (float(group["lr"]), group.get("momentum", 0), *group.get("betas", ()))]
+
+
+def follow(opt, scheduler, steps, args=None):
+    seen = [rates(opt)]
+    for i in range(steps):
+        opt.step()
+        scheduler.step(*(() if args is None else (args[i],)))
+        seen.append(rates(opt))
+    last = list(map(float, scheduler.get_last_lr()))
+    return [*seen, last + [0.0] * (len(seen[0]) - len(last))]
+
+
+def both(scenario):
+    np.testing.assert_allclose(scenario(pydl), scenario(torch), rtol=1e-9, atol=1e-12)
+
+
+def make(lib, name, options, opt, **more):
+    return getattr(lib.optim.lr_scheduler, name)(opt, **options, **more)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+@pytest.mark.parametrize(("name", "options"), SCHEDULES, ids=IDS)
+def test_rates(name, options, kind):
+    def scenario(lib):
+        opt = optimizer(lib, kind)
+        return follow(opt, make(lib, name, options, opt), 19)
+
+    both(scenario)
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES, ids=IDS)
+def test_saving_in_the_middle(name, options):
+    opt = optimizer(pydl)
+    scheduler = make(pydl, name, options, opt)
+    want = follow(opt, scheduler, 12)
+    opt = optimizer(pydl)
+    scheduler = make(pydl, name, options, opt)
+    follow(opt, scheduler, 5)
+    other = optimizer(pydl)
+    resumed = make(pydl, name, options, other)
+    other.load_state_dict(opt.state_dict())
+    state = scheduler.state_dict()
+    assert "optimizer" not in state
+    resumed.load_state_dict(state)
+    np.testing.assert_allclose(follow(other, resumed, 7), want[5:], rtol=1e-12)
+    assert scheduler.state_dict().keys() == state.keys()
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES, ids=IDS)
+def test_last_epoch(name, options):
+    def scenario(lib):
+        opt = optimizer(lib)
+        follow(opt, make(lib, name, options, opt), 4)
+        return follow(opt, make(lib, name, options, opt, last_epoch=4), 8)
+
+    both(scenario)
+    with pytest.raises(KeyError, match="initial_lr"):
+        make(pydl, name, options, optimizer(pydl), last_epoch=3)
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES, ids=IDS)
+def test_jumping_to_an_epoch(name, options):
+    def scenario(lib):
+        opt = optimizer(lib)
+        return follow(opt, make(lib, name, options, opt), 4, [3, 8, 2, 11])
+
+    both(scenario)
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES, ids=IDS)
+def test_rate_in_a_tensor(name, options):
+    opt, plain = optimizer(pydl), optimizer(pydl)
+    for group in opt.param_groups:
+        group["lr"] = pydl.tensor(group["lr"], dtype=pydl.float64)
+    held = opt.param_groups[0]["lr"]
+    got = follow(opt, make(pydl, name, options, opt), 9)
+    np.testing.assert_allclose(got, follow(plain, make(pydl, name, options, plain), 9), rtol=1e-6)
+    assert opt.param_groups[0]["lr"] is held
+
+
+def test_signatures():
+    names = {name for name, _ in SCHEDULES} | {"ChainedScheduler", "SequentialLR", "ReduceLROnPlateau", "LRScheduler"}
+    assert names == set(pydl.optim.lr_scheduler.__all__)
+    for name in names:
+        ours, theirs = ([(p.name, p.default) for p in inspect.signature(
+            getattr(lib.optim.lr_scheduler, name).__init__).parameters.values()] for lib in (pydl, torch))
+        assert ours == theirs, name
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"mode": "max", "patience": 1}, {"patience": 0, "cooldown": 2, "factor": 0.5},
+    {"patience": 2, "min_lr": [0.2, 0.01]},
+    {"threshold_mode": "abs", "threshold": 0.5, "patience": 1, "min_lr": 0.05}, {"patience": 0, "eps": 0.2},
+    {"mode": "max", "threshold_mode": "abs", "threshold": 0.1, "patience": 1},
+])
+def test_plateau(options):
+    metrics = np.random.default_rng(0).normal(size=40).cumsum().tolist()
+    metrics[7] = float("nan")
+
+    def scenario(lib):
+        opt = optimizer(lib)
+        scheduler = lib.optim.lr_scheduler.ReduceLROnPlateau(opt, **options)
+        first = follow(opt, scheduler, 20, [lib.tensor(m) for m in metrics])
+        other = lib.optim.lr_scheduler.ReduceLROnPlateau(opt)
+        other.load_state_dict(scheduler.state_dict())
+        return first + follow(opt, other, 20, metrics[20:])
+
+    both(scenario)
+
+
+def test_chained():
+    def scenario(lib):
+        opt, s = optimizer(lib), lib.optim.lr_scheduler
+        chained = s.ChainedScheduler([s.ConstantLR(opt, 0.1, 4), s.ExponentialLR(opt, 0.9), s.StepLR(opt, 3)])
+        first = follow(opt, chained, 6)
+        chained.load_state_dict(chained.state_dict())
+        return first + follow(opt, chained, 6)
+
+    both(scenario)
+
+
+def test_sequential():
+    def scenario(lib):
+        opt, s = optimizer(lib), lib.optim.lr_scheduler
+        parts = [s.LinearLR(opt, 0.1, total_iters=4), s.CosineAnnealingLR(opt, 6), s.ExponentialLR(opt, 0.9)]
+        sequence = s.SequentialLR(opt, parts, [4, 9])
+        first = follow(opt, sequence, 3)
+        sequence.load_state_dict(sequence.state_dict())
+        return first + follow(opt, sequence, 10)
+
+    both(scenario)
+
+
+def test_sequence_that_begins_with_a_sequence():
+    def scenario(lib):
+        opt, s = optimizer(lib), lib.optim.lr_scheduler
+        inner = s.SequentialLR(opt, [s.ConstantLR(opt, 0.3, 2), s.StepLR(opt, 2)], [4])
+        return follow(opt, s.SequentialLR(opt, [inner], []), 9)
+
+    both(scenario)
+
+
+def test_order_of_calls():
+    opt = optimizer(pydl)
+    scheduler = pydl.optim.lr_scheduler.ExponentialLR(opt, 0.9)
+    with pytest.warns(UserWarning, match="Detected call of `lr_scheduler.step"):
+        scheduler.step()
+    opt = optimizer(pydl)
+    scheduler = pydl.optim.lr_scheduler.ExponentialLR(opt, 0.9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        opt.step()
+        scheduler.step()
+    with pytest.warns(UserWarning, match="get_last_lr"):
+        scheduler.get_lr()
+
+
+def test_wrong_arguments():
+    s, opt = pydl.optim.lr_scheduler, optimizer(pydl)
+    adagrad = optimizer(pydl, "Adagrad")
+    for call, error, text in (
+        (lambda: s.StepLR(3, 1), TypeError, "int is not an Optimizer"),
+        (lambda: s.LambdaLR(opt, [abs]), ValueError, "Expected 2 lr_lambdas, but got 1"),
+        (lambda: s.MultiplicativeLR(opt, 3), TypeError, "should be a function"),
+        (lambda: s.ConstantLR(opt, 2.0), ValueError, "between 0 and 1"),
+        (lambda: s.LinearLR(opt, 0.0), ValueError, "greater than 0"),
+        (lambda: s.LinearLR(opt, 0.5, 2.0), ValueError, "between 0 and 1"),
+        (lambda: s.CosineAnnealingWarmRestarts(opt, 0), ValueError, "positive integer T_0"),
+        (lambda: s.CosineAnnealingWarmRestarts(opt, 1, 0), ValueError, "T_mult"),
+        (lambda: s.CosineAnnealingWarmRestarts(opt, 1).step(-1), ValueError, "non-negative"),
+        (lambda: s.CyclicLR(opt, [0.1], 1.0), ValueError, "same length"),
+        (lambda: s.CyclicLR(opt, 0.1, 1.0, mode="square"), ValueError, "mode is invalid"),
+        (lambda: s.CyclicLR(adagrad, 0.1, 1.0), ValueError, "cycle_momentum"),
+        (lambda: s.OneCycleLR(opt, 1.0), ValueError, "total_steps OR"),
+        (lambda: s.OneCycleLR(opt, 1.0, total_steps=0), ValueError, "positive integer total_steps"),
+        (lambda: s.OneCycleLR(opt, 1.0, 5, pct_start=2.0), ValueError, "pct_start"),
+        (lambda: s.OneCycleLR(opt, 1.0, 5, anneal_strategy="log"), ValueError, "anneal_strategy"),
+        (lambda: follow(opt, s.OneCycleLR(opt, 1.0, 2), 3), ValueError, "Tried to step 3 times"),
+        (lambda: s.ReduceLROnPlateau(opt, factor=1.0), ValueError, "Factor should be"),
+        (lambda: s.ReduceLROnPlateau(opt, "mean"), ValueError, "mode mean is unknown"),
+        (lambda: s.ReduceLROnPlateau(opt, min_lr=[0.1]), ValueError, "expected 2 min_lrs"),
+        (lambda: s.ChainedScheduler([]), ValueError, "at least one scheduler"),
+        (lambda: s.ChainedScheduler([s.ReduceLROnPlateau(opt)]), ValueError, "does not support"),
+        (lambda: s.ChainedScheduler([s.StepLR(opt, 1)], optimizer(pydl)), ValueError, "same optimizer"),
+        (lambda: s.SequentialLR(opt, [s.StepLR(opt, 1)], [1]), ValueError, "one more than"),
+    ):
+        with pytest.raises(error, match=text):
+            call()

@@ -1,0 +1,127 @@
+"""Views share memory and version; strides, contiguity and aliasing are PyTorch's."""
+from __future__ import annotations
+
+import pydl
+import pytest
+
+VIEWS = {
+    "slice": lambda x: x[1:3], "step": lambda x: x[:, ::2], "row": lambda x: x[1], "none": lambda x: x[None], "ellipsis": lambda x: x[..., 1],
+    "t": lambda x: x.t(), "T": lambda x: x.T, "transpose": lambda x: x.transpose(0, 1), "permute": lambda x: x.permute(1, 0), "view": lambda x: x.view(6, 4),
+    "reshape": lambda x: x.reshape(-1), "flatten": lambda x: x.flatten(), "unflatten": lambda x: x.unflatten(1, (2, 3)), "squeeze": lambda x: x.squeeze(),
+    "unsqueeze": lambda x: x.unsqueeze(0), "expand": lambda x: x.expand(2, 4, 6), "narrow": lambda x: x.narrow(1, 1, 3), "select": lambda x: x.select(1, 2),
+    "diagonal": lambda x: x.diagonal(), "unfold": lambda x: x.unfold(1, 2, 1), "as_strided": lambda x: x.as_strided((2, 2), (6, 2), 1), "split": lambda x: x.split(2)[1],
+    "chunk": lambda x: x.chunk(2, 1)[1], "unbind": lambda x: x.unbind(1)[0], "movedim": lambda x: x.movedim(0, 1), "detach": lambda x: x.detach(),
+    "view_as": lambda x: x.view_as(pydl.zeros(3, 8)), "broadcast_to": lambda x: x.broadcast_to((2, 4, 6)), "swapaxes": lambda x: x.swapaxes(0, 1),
+    "contiguous": lambda x: x.contiguous(), "ravel": lambda x: x.ravel(), "hsplit": lambda x: x.hsplit(2)[1], "tensor_split": lambda x: x.tensor_split(2)[1],
+    "data": lambda x: x.data, "atleast_3d": lambda x: pydl.atleast_3d(x), "real": lambda x: x.real,
+}
+COPIES = {"clone": lambda x: x.clone(), "advanced": lambda x: x[[0, 1]], "mask": lambda x: x[x > 3], "reshape": lambda x: x.t().reshape(-1), "contiguous": lambda x: x.t().contiguous(),
+          "repeat": lambda x: x.repeat(1, 1), "roll": lambda x: x.roll(0), "flip": lambda x: x.flip(0), "cat": lambda x: pydl.cat([x]), "take": lambda x: x.take(pydl.tensor([0])),
+          "index_select": lambda x: x.index_select(0, pydl.tensor([0]))}
+
+
+def base():
+    return pydl.arange(24.0).reshape(4, 6)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_view_writes_through(name: str):
+    x = base()
+    v = VIEWS[name](x)
+    v.fill_(-1.0)
+    assert (x == -1).any() and int((x == -1).sum()) == len(set(_places(v)))
+
+
+def _places(v) -> list[int]:
+    """Offsets of a view's elements in its storage."""
+    at = [v.storage_offset()]
+    for n, s in zip(v.shape, v.stride()):
+        at = [a + i * s for a in at for i in range(n)]
+    return at
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_view_matches_pytorch(name: str, torch_or_fail):
+    x, y = base(), torch_or_fail.arange(24.0).reshape(4, 6)
+    ours, theirs = VIEWS[name](x), None
+    namespace = {"pydl": torch_or_fail}
+    function = VIEWS[name]
+    theirs = type(function)(function.__code__, {**function.__globals__, **namespace})(y)
+    assert ours.tolist() == theirs.tolist()
+    if name not in ("expand", "broadcast_to"):
+        assert ours.stride() == theirs.stride()
+    assert ours.storage_offset() == theirs.storage_offset()
+    assert ours.is_contiguous() == theirs.is_contiguous()
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_copy_does_not(name: str):
+    x = base()
+    COPIES[name](x).fill_(-1.0)
+    assert not (x == -1).any()
+
+
+def test_version_is_shared():
+    x = base()
+    v, before = x[1:], x._version
+    v.add_(1)
+    assert x._version == v._version == before + 1
+    x.mul_(2)
+    assert v._version == before + 2
+    assert x.detach()._version == x._version
+
+
+def test_base_of_a_view():
+    x = pydl.ones(3, requires_grad=True) * 1
+    v = x[1:]
+    assert v._is_view() and v._base is x and v[0]._base is x
+    assert not x._is_view() and x._base is None
+
+
+def test_view_needs_viewable_strides():
+    with pytest.raises(RuntimeError):
+        base().t().view(24)
+    assert base().t().view(3, 2, 4).shape == (3, 2, 4)
+    assert base()[:, ::2].view(4, 3, 1).shape == (4, 3, 1)
+
+
+def test_inplace_views():
+    x = base()
+    assert x.t_() is x and x.shape == (6, 4) and x.stride() == (1, 6)
+    assert x.unsqueeze_(0).shape == (1, 6, 4) and x.squeeze_(0).shape == (6, 4) and x.transpose_(0, 1).shape == (4, 6)
+
+
+def test_memory_formats():
+    x = pydl.zeros(2, 3, 4, 5)
+    y = x.to(memory_format=pydl.channels_last)
+    assert y.stride() == (60, 1, 15, 3) and y.is_contiguous(memory_format=pydl.channels_last) and not y.is_contiguous()
+    assert (y + 1).stride() == y.stride() and y.contiguous().stride() == (60, 20, 5, 1)
+    assert pydl.empty_like(y).stride() == y.stride() and y.clone().stride() == y.stride()
+
+
+@pytest.mark.parametrize("make", [lambda x: x.t(), lambda x: x.permute(1, 0), lambda x: x[:, ::2], lambda x: x.t()[::2]])
+def test_pointwise_keeps_dense_strides(make, torch_or_fail):
+    ours, theirs = make(base()).exp(), make(torch_or_fail.arange(24.0).reshape(4, 6)).exp()
+    assert ours.stride() == theirs.stride()
+
+
+def test_overlapping_target_is_refused():
+    x = pydl.zeros(1).expand(4)
+    for write in (lambda: x.add_(1), lambda: x.copy_(pydl.ones(4)), lambda: x.exp_()):
+        with pytest.raises(RuntimeError):
+            write()
+    assert x.tolist() == [0, 0, 0, 0]
+
+
+def test_copy_between_overlapping_views():
+    x = pydl.arange(6.0)
+    x[1:] = x[:-1].clone()
+    assert x.tolist() == [0, 0, 1, 2, 3, 4]
+
+
+def test_set_data():
+    x = pydl.zeros(2, requires_grad=True)
+    x.data = pydl.ones(3)
+    assert x.tolist() == [1, 1, 1] and x.requires_grad
+    x.data.add_(1)
+    assert x.tolist() == [2, 2, 2]
