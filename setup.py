@@ -37,11 +37,11 @@ KERNEL_ISAS = {
         "avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     },
 }
-COMMON = [
-    *["-std=c++20", "-fPIC", "-fvisibility=hidden", "-fvisibility-inlines-hidden", "-ffunction-sections"],
-    *["-fdata-sections", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-Wall", "-Wextra"],
-]
-LINK = ["-shared", "-fopenmp", "-Wl,--gc-sections", "-Wl,-O1", "-Wl,--as-needed", "-Wl,-z,relro"]
+COMMON = (
+    "-std=c++20 -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -ffunction-sections -fdata-sections "
+    "-fno-math-errno -fno-trapping-math -ffp-contract=off -Wall -Wextra"
+).split()
+LINK = "-shared -Wl,--gc-sections -Wl,-O1 -Wl,--as-needed -Wl,-z,relro".split()
 
 
 def compiled_once(source: Path) -> bool:
@@ -53,6 +53,13 @@ def compiler() -> list[str]:
     if "CXX" in os.environ:
         return shlex.split(os.environ["CXX"])
     return [next((name for name in ("g++", "clang++") if shutil.which(name)), "c++")]
+
+
+def openmp() -> tuple[list[str], list[str]]:
+    """Flags for compiling base/parallel.cpp and for linking. Both compilers use GCC's runtime: it is on every machine,
+    and a second runtime beside another library's would compete with it. Clang's -fopenmp means its own."""
+    is_clang = "clang" in Path(compiler()[-1]).name
+    return ([], ["-lgomp"]) if is_clang else (["-fopenmp"], ["-fopenmp"])
 
 
 def extra_flags() -> list[str]:
@@ -128,7 +135,7 @@ def units(objects: Path) -> list[Unit]:
                 continue
             command = [*base, *flags, *(["-O3", f"-DPYDL_ISA={isa}"] if isa else ["-O2"])]
             if source == CSRC / "base" / "parallel.cpp":
-                command += ["-fopenmp"]
+                command += openmp()[0]
             if folder == "bindings":  # the only place that knows Python
                 command += ["-isystem", sysconfig.get_path("include"), "-isystem", pybind11.get_include()]
             result.append(Unit(source, isa, command, objects / isa / source.relative_to(CSRC).with_suffix(".o")))
@@ -163,7 +170,7 @@ class BuildCore(build_ext):
         exports = objects / "exports.map"
         exports.write_text("{ global: PyInit__core; local: *; };\n")
         target.unlink(missing_ok=True)  # never write into a file that a running Python has mapped
-        link = [*LINK, *([] if "-g" in extra_flags() else ["-s"]), f"-Wl,--version-script={exports}"]
+        link = [*LINK, *openmp()[1], *([] if "-g" in extra_flags() else ["-s"]), f"-Wl,--version-script={exports}"]
         run([*compiler(), *(str(unit.object) for unit in everything), *link, "-o", str(target)])
 
 

@@ -14,6 +14,7 @@ from typing import Any as _Any
 
 from pydl import _core
 from pydl._core import *  # noqa: F403
+from pydl._functions import *  # noqa: F403
 from pydl._tensor_str import get_printoptions, printoptions, set_printoptions
 from pydl._version import __version__
 
@@ -25,15 +26,20 @@ newaxis = None
 
 # Imported when first used, so that `import pydl` stays quick.
 _SUBMODULES = frozenset({
-    "autograd", "bench", "config", "cuda", "datasets", "demo", "keras", "nn", "optim", "serialization", "text", "utils",
+    "autograd", "bench", "config", "cuda", "datasets", "demo", "keras", "linalg", "nn", "optim", "serialization",
+    "special", "testing", "text", "utils",
 })  # fmt: skip
+_linear_algebra = (
+    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "geqrf", "inverse", "logdet", "lu", "lu_solve", "lu_unpack",
+    "matrix_exp", "orgqr", "ormqr", "pca_lowrank", "pinverse", "qr", "slogdet", "svd", "svd_lowrank", "triangular_solve",
+)  # fmt: skip
 _LAZY = {
     "finfo": "_limits",
     "iinfo": "_limits",
     "load": "serialization",
     "save": "serialization",
     "show_config": "config",
-}
+} | dict.fromkeys(_linear_algebra, "linalg._aliases")
 
 # Operators with a dot in their name live in modules of their own: pydl.linalg.inv.
 for _name, _module in _builtins.list(_builtins.vars(_core).items()):

@@ -36,7 +36,8 @@ class NumpyNetwork:
         grad /= total  # d loss / d logits = (softmax - one hot) / n
         grad[rows, labels] -= 1
         grad /= len(labels)
-        weight_grads, bias_grads = [], []
+        weight_grads: list[np.ndarray] = []
+        bias_grads: list[np.ndarray] = []
         for layer in reversed(range(len(self.weights))):
             weight_grads.insert(0, grad.T @ inputs[layer])
             bias_grads.insert(0, grad.sum(axis=0))

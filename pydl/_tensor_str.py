@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydl import _core
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["get_printoptions", "printoptions", "set_printoptions"]
 
 
-@dataclass
 class _Options:
     precision: int = 4
     threshold: float = 1000
@@ -56,7 +54,7 @@ def set_printoptions(
 
 def get_printoptions() -> dict[str, Any]:
     """The print options, as arguments for `set_printoptions`."""
-    return asdict(_options)
+    return {name: getattr(_options, name) for name in _Options.__annotations__}
 
 
 @contextmanager

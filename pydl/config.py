@@ -22,7 +22,7 @@ def openmp_runtimes() -> list[str]:
     return sorted(name for name in files if name.startswith(("libgomp", "libomp", "libiomp")))
 
 
-def _size(count: int) -> str:
+def _size(count: float) -> str:
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024 or unit == "GiB":
             return f"{count:.4g} {unit}"

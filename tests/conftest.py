@@ -18,7 +18,8 @@ DATA = Path(os.environ.get("PYDL_TEST_DATA", HERE.parent.parent / "shared" / "da
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("pydl")
-    group.addoption("--full", action="store_true", help="every operator, call and dtype; default: a fixed-seed sample of them")
+    group.addoption("--full", action="store_true",
+        help="every operator, call and dtype; default: a fixed-seed sample of them")
     group.addoption("--per-op", type=int, default=None, metavar="N",
                     help="calls drawn per operator in float32 (a third of them in each other dtype); default 9")
 

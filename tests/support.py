@@ -36,8 +36,8 @@ def missing(what: str) -> None:
 
 def python(code: str, timeout: float = 120, **environment: str) -> str:
     """What a fresh interpreter prints; it sees the installed package, not the source tree beside the tests."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, cwd=Path(__file__).parent,
-                          env={**os.environ, **environment}, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout,
+        cwd=Path(__file__).parent, env={**os.environ, **environment}, check=False)
     assert done.returncode == 0, f"the interpreter ended with {done.returncode}:\n{done.stderr}"
     return done.stdout.strip()
 
@@ -64,7 +64,8 @@ def magnitude(case: Case, want: list[np.ndarray]) -> list[np.ndarray | float]:
         return [np.maximum(np.abs(w), 1) for w in want]
     if kind == "max":
         return [largest(w) for w in want]
-    positive = tree_map(lambda a: Array(np.abs(a.value), a.dtype, a.layout, a.grad) if is_float(a.dtype) else a, Array, case.draw())
+    positive = tree_map(lambda a: Array(np.abs(a.value), a.dtype, a.layout, a.grad) if is_float(a.dtype) else a, Array,
+        case.draw())
     args, kwargs = arrays(tree_map(abs, float, positive))
     out = case.spec.ref(*args, **kwargs)
     return [np.asarray(o) for o in (out if isinstance(out, (tuple, list)) else (out,))]
@@ -95,8 +96,8 @@ def assert_close(got: np.ndarray, want: np.ndarray, dtype: str, eps: float, scal
     if bad.any():
         at = tuple(int(i) for i in np.argwhere(bad)[0])
         off = abs(got[at] - want[at]) / (EPS[dtype] * float(np.broadcast_to(scale, want.shape)[at]) or 1.0)
-        raise AssertionError(f"{what} {int(bad.sum())} of {bad.size} values differ; at {at} expected {float(want[at])!r}, "
-                             f"got {float(got[at])!r}: {off:.1f} eps, allowed {eps}")
+        raise AssertionError(f"{what} {int(bad.sum())} of {bad.size} values differ; at {at} expected "
+                             f"{float(want[at])!r}, got {float(got[at])!r}: {off:.1f} eps, allowed {eps}")
 
 
 def _excerpt(a: np.ndarray) -> str:
@@ -142,4 +143,4 @@ def gradients(lib: Any, case: Case) -> tuple[list, list]:
 def assert_starts_with(error: BaseException, name: str) -> None:
     """Every message reads "op: expected ..., got ..."."""
     text = str(error)
-    assert text.startswith(f"{name}: expected "), f"expected a message like '{name}: expected ..., got ...', got {text!r}"
+    assert text.startswith(f"{name}: expected "), f"the message should read '{name}: expected ..., got ...': {text!r}"

@@ -134,7 +134,7 @@ class Run {
       if (mode.anomaly && mode.anomaly_check_nan)
         for (size_t i = 0; i < results.size(); ++i)
           if (results[i].defined() && is_floating(results[i].dtype()) && arithmetic.any_nan(results[i]))
-            fail(node.name, ": expected finite gradients, got nan in output ", i, " of its backward");
+            fail(node.title(), ": expected finite gradients, got nan in output ", i, " of its backward");
       return results;
     } catch (const Error& e) {
       if (mode.anomaly && node.extras && !node.extras->forward_trace.empty())

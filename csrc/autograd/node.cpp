@@ -1,5 +1,7 @@
 #include "autograd/node.h"
 
+#include <cctype>
+
 namespace pydl::autograd {
 
 Arithmetic arithmetic;
@@ -23,6 +25,18 @@ void Node::destroy() {
     delete n;
   }
   dying = nullptr;
+}
+
+std::string Node::title() const {
+  const std::string_view spelled = name;
+  std::string shown;
+  bool upper = true;
+  for (char c : spelled) {
+    if (c != '_') shown += upper ? char(std::toupper(static_cast<unsigned char>(c))) : c;
+    upper = c == '_';
+  }
+  if (!spelled.empty() && std::islower(static_cast<unsigned char>(spelled[0]))) shown += "Backward";
+  return shown.ends_with("Backward") ? shown + "0" : shown;
 }
 
 CurrentNode::CurrentNode(Node* n) : before(std::exchange(current_node, n)) {}

@@ -55,6 +55,8 @@ struct Node : RefCounted {
   virtual Tensors apply(const Tensors& grads) = 0;
   // Drops saved tensors; a second apply raises.
   virtual void release() {}
+  // The name in PyTorch's spelling: what index_select records is called IndexSelectBackward0.
+  virtual std::string title() const;
   // Frees iteratively: a chain of a hundred thousand nodes must not recurse.
   void destroy();
   Extras& more() { if (!extras) extras = std::make_unique<Extras>(); return *extras; }

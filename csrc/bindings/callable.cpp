@@ -47,7 +47,7 @@ PyObject* wrap_tensors(const std::vector<Tensor>& tensors, PyTypeObject* named) 
   const auto n = Py_ssize_t(tensors.size());
   py::object result = take(named ? PyStructSequence_New(named) : PyTuple_New(n));
   for (Py_ssize_t i = 0; i < n; ++i) {
-    PyObject* item = wrap(tensors[size_t(i)]);
+    PyObject* item = wrap_result(tensors[size_t(i)]);
     if (named) PyStructSequence_SetItem(result.ptr(), i, item);
     else PyTuple_SET_ITEM(result.ptr(), i, item);
   }
@@ -58,7 +58,7 @@ PyObject* wrap_result(Result&& result, PyTypeObject* named) {
   struct Visitor {
     PyTypeObject* named;
     PyObject* operator()(std::monostate) { return Py_NewRef(Py_None); }
-    PyObject* operator()(Tensor& t) { return wrap(std::move(t)); }
+    PyObject* operator()(Tensor& t) { return python::wrap_result(std::move(t)); }
     PyObject* operator()(std::vector<Tensor>& t) { return wrap_tensors(t, named); }
     PyObject* operator()(Scalar& s) { return wrap(s); }
     PyObject* operator()(bool& b) { return PyBool_FromLong(b); }
@@ -120,7 +120,7 @@ PyObject* call(PyObject* callable, PyObject* const* args, size_t nargs, PyObject
       if (signature.bind(given, bound)) return run(overloads, signature, overloads.return_types[i], bound);
     }
     fail_no_overload(overloads.name, overloads.signatures, given);
-  });
+  }, overloads_of(callable).name.c_str());
 }
 
 // ---- attributes of the callables ------------------------------------------------------------------------------------
@@ -221,6 +221,16 @@ class Installer {
     overloads->return_types.push_back(return_type(op));
   }
 
+  static PyObject* repr_named(PyObject* self) {
+    return guarded([&] {
+      std::string text = std::string(Py_TYPE(self)->tp_name) + "(";
+      const py::tuple names = borrow(reinterpret_cast<PyObject*>(Py_TYPE(self))).attr("__match_args__");
+      for (size_t i = 0; i < names.size(); ++i)
+        text += (i ? ",\n" : "\n") + std::string(py::str(names[i])) + "=" + std::string(py::repr(borrow(PyTuple_GET_ITEM(self, Py_ssize_t(i)))));
+      return PyUnicode_FromString((text + ")").c_str());
+    });
+  }
+
   // A named tuple (values, indices) for operators whose schema names its results.
   PyTypeObject* return_type(const Operator& op) {
     const auto& names = op.schema.returns;
@@ -237,6 +247,7 @@ class Installer {
     PyStructSequence_Desc description{qualified.c_str(), nullptr, fields.data(), int(names.size())};
     type = PyStructSequence_NewType(&description);
     checked(reinterpret_cast<PyObject*>(type));
+    type->tp_repr = repr_named;
     return_types_.attr(last_part(op.schema.name).c_str()) = borrow(reinterpret_cast<PyObject*>(type));
     return type;
   }

@@ -46,7 +46,7 @@ Scalar item(const Tensor& t) {
 
 namespace {
 
-// NumPy's scalar types by name; float64 is a Python float and counts as one.
+// NumPy's scalar types by name.
 std::optional<DType> numpy_scalar_dtype(PyObject* o) {
   const std::string_view name = Py_TYPE(o)->tp_name;
   if (!name.starts_with("numpy.")) return std::nullopt;
@@ -74,10 +74,11 @@ Scalar leaf(PyObject* o) {
 }
 
 DType leaf_dtype(PyObject* o) {
-  if (PyFloat_Check(o)) return default_dtype();
+  if (PyFloat_CheckExact(o)) return default_dtype();
   if (PyBool_Check(o)) return DType::Bool;
   if (PyLong_Check(o)) return DType::Int64;
-  if (auto t = numpy_scalar_dtype(o)) return *t;
+  if (auto t = numpy_scalar_dtype(o)) return *t;  // np.float64, though a Python float, keeps its width
+  if (PyFloat_Check(o)) return default_dtype();
   Tensor holder;
   if (const Tensor* t = to_operand_tensor(o, holder)) return t->dtype();
   fail<TypeError>("tensor: expected numbers, sequences or arrays, got ", Py_TYPE(o)->tp_name);
@@ -177,7 +178,8 @@ int to_bool(PyObject* self) {
   return guarded([&]() -> int {
     const Tensor& t = unwrap(self);
     if (t.numel() == 1) return item(t).to_bool();
-    fail("bool: Boolean value of Tensor with ", t.numel() ? "more than one value" : "no values", " is ambiguous, got ", t);
+    fail("bool: expected a tensor with one element, got ", t, " (the Boolean value of a Tensor with ",
+         t.numel() ? "more than one value" : "no values", " is ambiguous)");
   });
 }
 PyObject* to_float(PyObject* self) { return guarded([&] { return PyFloat_FromDouble(item(unwrap(self)).to_double()); }); }
@@ -221,9 +223,10 @@ PyMethodDef conversion_methods[] = {
 
 // ---- pydl.tensor ----------------------------------------------------------------------------------------------------
 
-static py::object finished(Tensor t, bool requires_grad) {
+static py::object finished(const Tensor& t, bool requires_grad) {
+  py::object result = take(wrap_result(t));
   if (requires_grad) autograd::set_requires_grad(t, true);
-  return wrapped(std::move(t));
+  return result;
 }
 
 void check_device(const py::object& device) {
@@ -256,7 +259,7 @@ void add_conversions(py::module_& m) {
     } else {
       t = tensor_from(source.ptr(), wanted, copy.ptr() != Py_True);
     }
-    return finished(std::move(t), requires_grad);
+    return finished(t, requires_grad);
   }, py::arg("obj"), py::kw_only(), py::arg("dtype") = none, py::arg("device") = none, py::arg("copy") = none, py::arg("requires_grad") = false,
      "A tensor of an array-like object; copy=True always copies, copy=False never does.");
 }

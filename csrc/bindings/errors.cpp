@@ -7,29 +7,39 @@ namespace pydl::python {
 PyObject* shape_error = nullptr;
 static PyObject* out_of_memory_error = nullptr;
 
-void translate_exception() noexcept {
+// The message with its leading "name: " replaced.
+static std::string renamed(const char* message, const char* op) {
+  if (!op) return message;
+  const std::string_view text = message;
+  const size_t end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.");
+  const bool named = end != 0 && end != text.npos && text.substr(end, 2) == ": ";
+  return std::string(op) + ": " + std::string(named ? text.substr(end + 2) : text);
+}
+
+void translate_exception(const char* op) noexcept {
+  auto set = [op](PyObject* type, const std::exception& e) { PyErr_SetString(type, renamed(e.what(), op).c_str()); };
   try {
     throw;
   } catch (py::error_already_set& e) {
     e.restore();
   } catch (const ShapeError& e) {
-    PyErr_SetString(shape_error, e.what());
+    set(shape_error, e);
   } catch (const IndexError& e) {
-    PyErr_SetString(PyExc_IndexError, e.what());
+    set(PyExc_IndexError, e);
   } catch (const TypeError& e) {
-    PyErr_SetString(PyExc_TypeError, e.what());
+    set(PyExc_TypeError, e);
   } catch (const ValueError& e) {
-    PyErr_SetString(PyExc_ValueError, e.what());
+    set(PyExc_ValueError, e);
   } catch (const NotImplementedError& e) {
-    PyErr_SetString(PyExc_NotImplementedError, e.what());
+    set(PyExc_NotImplementedError, e);
   } catch (const OutOfMemoryError& e) {
-    PyErr_SetString(out_of_memory_error, e.what());
+    set(out_of_memory_error, e);
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const py::builtin_exception& e) {
     e.set_error();
   } catch (const std::exception& e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
+    set(PyExc_RuntimeError, e);
   } catch (...) {
     PyErr_SetString(PyExc_RuntimeError, "pydl: unknown C++ exception");
   }

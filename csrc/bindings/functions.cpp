@@ -24,12 +24,12 @@ struct Context {
 
 struct PythonNode final : autograd::Node {
   py::object function, context;  // the Function subclass and its ctx
-  std::string title;
+  std::string label;
   std::vector<autograd::Saved> saved;
   bool released = false;
 
   PythonNode(py::object f, py::object c) : function(std::move(f)), context(std::move(c)) {
-    title = std::string(py::str(function.attr("__name__"))) + "Backward";
+    label = std::string(py::str(function.attr("__name__"))) + "Backward";
     ctx().node = this;
   }
   ~PythonNode() override {
@@ -48,6 +48,7 @@ struct PythonNode final : autograd::Node {
     saved.clear();
     released = true;
   }
+  std::string title() const override { return label; }
   Tensors apply(const Tensors& grads) override;
 };
 
@@ -127,7 +128,7 @@ class Application {
     for (const Tensor& t : ctx().dirty) autograd::check_inplace(title().c_str(), t);
     auto* raw = new PythonNode(function_, context_);
     Ref<autograd::Node> node(raw);
-    autograd::connect(*node, raw->title.c_str(), inputs_);
+    autograd::connect(*node, raw->label.c_str(), inputs_);
     py::tuple finished(outputs.size());
     std::vector<Tensor> tensors;
     for (size_t i = 0; i < outputs.size(); ++i) {

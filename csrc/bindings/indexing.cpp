@@ -150,7 +150,7 @@ PyObject* get_item(PyObject* self, PyObject* key) {
     if (s.advanced()) return wrap(index(s.view(), s.indices()));
     // Even x[:] and x[...] are new tensors.
     return wrap(s.view().is(x) ? x.dim() ? slice(x, 0, 0, x.size(0), 1) : view(x, {}) : s.view());
-  });
+  }, "index");
 }
 
 // A value assigned through an index: leading dimensions of size 1 do not count.
@@ -175,7 +175,7 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     if (s.advanced()) index_put_(s.view(), s.indices(), source, false);
     else copy_(s.view(), without_leading_ones(source, s.view().dim()));
     return 0;
-  });
+  }, "index");
 }
 
 Py_ssize_t length(PyObject* self) {

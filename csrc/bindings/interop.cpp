@@ -166,20 +166,23 @@ PyObject* method_array(PyObject* self, PyObject* args, PyObject* kwargs) {
 
 }  // namespace
 
+[[noreturn]] static void fail_elements(PyObject* exporter, const char* format) {
+  const std::string got = is_numpy_array(exporter) ? std::string(py::str(borrow(exporter).attr("dtype"))) : format ? format : "B";
+  fail<TypeError>("from_numpy: expected elements of bool, uint8, int8 to int64 or float16 to float64, got ", got);
+}
+
 Tensor from_buffer(PyObject* exporter) {
   auto view = std::make_unique<Py_buffer>();
   if (PyObject_GetBuffer(exporter, view.get(), PyBUF_FULL_RO) < 0) {
     if (!is_numpy_array(exporter)) throw py::error_already_set();
     PyErr_Clear();
-    fail<TypeError>("from_numpy: expected an array of bool, uint8, int8 to int64 or float16 to float64, got ",
-                    std::string(py::str(borrow(exporter).attr("dtype"))));
+    fail_elements(exporter, nullptr);  // a dtype that buffers cannot describe
   }
-  const auto dtype = view->suboffsets ? std::nullopt : dtype_of_format(view->format, view->itemsize);
   Layout layout;
+  std::optional<DType> dtype;
   try {
-    if (!dtype)
-      fail<TypeError>("from_numpy: expected an array of bool, uint8, int8 to int64 or float16 to float64, got elements of format '",
-                      view->format ? view->format : "B", "'");
+    if (!view->suboffsets) dtype = dtype_of_format(view->format, view->itemsize);
+    if (!dtype) fail_elements(exporter, view->format);
     layout = layout_of(*view);
   } catch (...) {
     PyBuffer_Release(view.get());
@@ -224,7 +227,10 @@ PyMethodDef interop_methods[] = {
 void add_interop(py::module_& m) {
   m.def("from_numpy", [](const py::object& array) {
     if (!is_numpy_array(array.ptr())) fail<TypeError>("from_numpy: expected np.ndarray (got ", Py_TYPE(array.ptr())->tp_name, ")");
-    return wrapped(from_buffer(array.ptr()));
+    const Tensor t = from_buffer(array.ptr());
+    if (t.storage()->read_only)
+      checked(PyErr_WarnEx(PyExc_UserWarning, "from_numpy: the given NumPy array is not writable; writing to the tensor will raise", 1));
+    return wrapped(t);
   }, py::arg("ndarray"), py::pos_only(), "A tensor over the memory of a NumPy array.");
   m.def("frombuffer", [](const py::object& buffer, const py::object& dtype, int64_t count, int64_t offset, bool requires_grad) {
     const Tensor t = from_bytes(buffer, dtype_or_none(dtype.ptr(), "frombuffer"), count, offset);

@@ -67,7 +67,7 @@ const char* type_name(ArgType t) {
 
 py::object default_of(const Argument& a) {
   if (auto* s = std::get_if<Scalar>(&a.value)) return take(wrap(*s));
-  if (auto* d = std::get_if<Dims>(&a.value)) return py::tuple(take(wrap_size(*d)));
+  if (auto* d = std::get_if<Dims>(&a.value)) return py::tuple(py::list(take(wrap_size(*d))));
   if (auto* s = std::get_if<std::string>(&a.value)) return py::str(*s);
   return py::none();
 }
@@ -124,6 +124,16 @@ void add_dtype_functions(py::module_& m) {
   m.def("can_cast", [](const py::object& from, const py::object& to) {
     return can_cast(required_dtype(from, "can_cast"), required_dtype(to, "can_cast"));
   }, py::arg("from_"), py::arg("to"), "May results of one dtype be written to the other?");
+  m.def("broadcast_shapes", [](const py::args& shapes) {
+    Dims result, shape;
+    for (const auto& s : shapes) {
+      int64_t n;
+      if (to_int(s.ptr(), n)) shape = {n};
+      else if (!to_int_list(s.ptr(), shape)) fail<TypeError>("broadcast_shapes: expected shapes, got ", Py_TYPE(s.ptr())->tp_name);
+      result = pydl::broadcast_shapes("broadcast_shapes", result, shape);
+    }
+    return take(wrap_size(result));
+  }, "The shape that all the given shapes broadcast to.");
   m.def("is_tensor", [](const py::object& o) { return is_tensor(o.ptr()); }, py::arg("obj"), "Is this a Tensor?");
   m.def("is_floating_point", [](const py::object& o) {
     if (!is_tensor(o.ptr())) fail<TypeError>("is_floating_point: expected a Tensor, got ", Py_TYPE(o.ptr())->tp_name);

@@ -1,6 +1,4 @@
 // grad_fn objects: pydl.autograd.graph.Node.
-#include <cctype>
-
 #include "bindings/graph.h"
 
 namespace pydl::python {
@@ -15,19 +13,6 @@ PyTypeObject* node_type;
 
 autograd::Node& node_of(PyObject* o) { return *reinterpret_cast<NodeObject*>(o)->node; }
 
-// "index_select" records as IndexSelectBackward; names that are spelled like a class stay.
-std::string display_name(const autograd::Node& node) {
-  const std::string_view name = node.name;
-  if (name.empty() || std::isupper(static_cast<unsigned char>(name[0]))) return std::string(name);
-  std::string shown;
-  bool upper = true;
-  for (char c : name) {
-    if (c != '_') shown += upper ? char(std::toupper(static_cast<unsigned char>(c))) : c;
-    upper = c == '_';
-  }
-  return shown + "Backward";
-}
-
 void dealloc(PyObject* self) {
   auto* o = reinterpret_cast<NodeObject*>(self);
   PyTypeObject* type = Py_TYPE(self);
@@ -37,8 +22,8 @@ void dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
-PyObject* name(PyObject* self, PyObject*) { return PyUnicode_FromString(display_name(node_of(self)).c_str()); }
-PyObject* repr(PyObject* self) { return PyUnicode_FromFormat("<%s object at %p>", display_name(node_of(self)).c_str(), self); }
+PyObject* name(PyObject* self, PyObject*) { return PyUnicode_FromString(node_of(self).title().c_str()); }
+PyObject* repr(PyObject* self) { return PyUnicode_FromFormat("<%s object at %p>", node_of(self).title().c_str(), self); }
 
 PyObject* next_functions(PyObject* self, void*) {
   return guarded([&] {
@@ -53,7 +38,7 @@ PyObject* next_functions(PyObject* self, void*) {
 PyObject* variable(PyObject* self, void*) {
   auto* leaf = dynamic_cast<autograd::AccumulateGrad*>(&node_of(self));
   if (leaf) return guarded([&] { return wrap(leaf->variable); });
-  return PyErr_Format(PyExc_AttributeError, "variable: expected an AccumulateGrad node, got %s", display_name(node_of(self)).c_str());
+  return PyErr_Format(PyExc_AttributeError, "variable: expected an AccumulateGrad node, got %s", node_of(self).title().c_str());
 }
 
 py::tuple as_tuple(const Tensors& tensors) {

@@ -58,7 +58,7 @@ template <class F> PyObject* binary(PyObject* a, PyObject* b) {
   return guarded([&]() -> PyObject* {
     const Side x(a), y(b);
     if (!x || !y) Py_RETURN_NOTIMPLEMENTED;
-    return wrap(F()(x, y, Out()));
+    return wrap_result(F()(x, y, Out()));
   });
 }
 
@@ -82,22 +82,22 @@ PyObject* matrix_product(PyObject* a, PyObject* b) {
     Tensor held_a, held_b;
     const Tensor *x = to_operand_tensor(a, held_a), *y = to_operand_tensor(b, held_b);
     if (!x || !y) Py_RETURN_NOTIMPLEMENTED;
-    return wrap(matmul(*x, *y));
-  });
+    return wrap_result(matmul(*x, *y));
+  }, "matmul");
 }
 
 PyObject* negative(PyObject* self) {
   return guarded([&] {
     static const auto f = registered<UnaryFunction>("neg", {ArgType::Tensor});
-    return wrap(f(unwrap(self), Out()));
+    return wrap_result(f(unwrap(self), Out()));
   });
 }
 PyObject* positive(PyObject* self) {
   if (unwrap(self).dtype() != DType::Bool) return Py_NewRef(self);
   return PyErr_Format(PyExc_RuntimeError, "positive: expected numbers, got a bool tensor");
 }
-PyObject* absolute(PyObject* self) { return guarded([&] { return wrap(abs(unwrap(self))); }); }
-PyObject* invert(PyObject* self) { return guarded([&] { return wrap(bitwise_not(unwrap(self))); }); }
+PyObject* absolute(PyObject* self) { return guarded([&] { return wrap_result(abs(unwrap(self))); }); }
+PyObject* invert(PyObject* self) { return guarded([&] { return wrap_result(bitwise_not(unwrap(self))); }); }
 
 PyObject* compare(PyObject* a, PyObject* b, int op) {
   switch (op) {

@@ -100,6 +100,8 @@ Signature::Signature(const Operator& op) : op_(&op) {
     if (!p.keyword_only) ++positional_;
     if (p.name == "input") self_ = int(slots_.size()) - 1;
   }
+  // Several named results (values, indices) always have an out= form: the bindings copy them there.
+  takes_out_ = op.variants & kOut || (op.schema.returns.size() > 1 && !op.schema.returns[0].empty());
   if (boxed_ > kMaxParameters) fail(op.schema.name, ": expected at most ", kMaxParameters, " parameters");
   if (!slots_.empty()) method_order_.push_back(self_);
   for (int i = 0; i < positional_; ++i)
@@ -143,6 +145,7 @@ bool Signature::convert(const Slot& slot, PyObject* value, Bound& bound) const {
       out = unwrap(value);
       return true;
     case ArgType::Operand: {
+      if (is_tensor(value)) return out = unwrap(value), true;
       if (to_scalar(value, s)) return out = s, true;
       Tensor holder;
       const Tensor* t = to_operand_tensor(value, holder);
@@ -177,6 +180,7 @@ bool Signature::convert(const Slot& slot, PyObject* value, Bound& bound) const {
       const bool list = PyList_Check(value);
       if (!list && !PyTuple_Check(value)) return false;
       auto& tensors = out.emplace<std::vector<Tensor>>();
+      tensors.reserve(size_t(Py_SIZE(value)));
       for (Py_ssize_t i = 0; i < Py_SIZE(value); ++i) {
         PyObject* o = list ? PyList_GET_ITEM(value, i) : PyTuple_GET_ITEM(value, i);
         if (!is_tensor(o)) return false;
@@ -225,7 +229,7 @@ bool Signature::bind(const Given& given, Bound& bound) const {
     PyObject *name = PyTuple_GET_ITEM(given.keywords, k), *value = given.args[given.count + k];
     const int at = find(name);
     if (at < 0) {
-      if (!(op_->variants & kOut) || text_of(name) != "out") return false;
+      if (!takes_out_ || text_of(name) != "out") return false;
       if (value != Py_None) bound.out = value;
       continue;
     }

@@ -71,6 +71,7 @@ class Signature {
   std::vector<Slot> slots_;
   std::vector<int> method_order_;  // positional parameters, self first
   int positional_ = 0, boxed_ = 0, self_ = 0;
+  bool takes_out_ = false;
   int varargs_function_ = -1, varargs_method_ = -1;  // the int[] that separate integers may spell
 };
 

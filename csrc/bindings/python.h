@@ -10,16 +10,17 @@ namespace pydl::python {
 
 namespace py = pybind11;
 
-// In a catch block: sets the Python error that the exception in flight stands for.
-void translate_exception() noexcept;
+// In a catch block: sets the Python error that the exception in flight stands for. A message from inside a composite
+// ("sub: expected ...") is made to name the operator that was called, when that is given.
+void translate_exception(const char* op = nullptr) noexcept;
 
 // Runs f at an entry from Python. An exception becomes a Python error and the entry's error value, null or -1.
-template <class F> auto guarded(F&& f) noexcept {
+template <class F> auto guarded(F&& f, const char* op = nullptr) noexcept {
   using R = decltype(f());
   try {
     return f();
   } catch (...) {
-    translate_exception();
+    translate_exception(op);
   }
   if constexpr (std::is_pointer_v<R>) return R(nullptr);
   else return R(-1);

@@ -132,9 +132,14 @@ PyObject* requires_grad_(PyObject* self, PyObject* args, PyObject* kwargs) {
 }
 
 PyObject* get_grad(PyObject* self, void*) {
-  const autograd::History* h = autograd::history(unwrap(self));
-  if (!h || !h->grad.defined()) Py_RETURN_NONE;
-  return guarded([&] { return wrap(h->grad); });
+  return guarded([&] {
+    const Tensor& t = unwrap(self);
+    const autograd::History* h = autograd::history(t);
+    if (h && h->grad.defined()) return wrap(h->grad);
+    if (h && h->grad_fn && !h->retains_grad)
+      checked(PyErr_WarnEx(PyExc_UserWarning, "grad: only leaves keep their gradient, and this tensor is none; call retain_grad() on it before backward", 1));
+    return Py_NewRef(Py_None);
+  });
 }
 
 int set_grad(PyObject* self, PyObject* value, void*) {

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "autograd/grad_mode.h"
+
 namespace pydl::python {
 
 PyTypeObject* tensor_type = nullptr;
@@ -165,6 +167,14 @@ PyObject* wrap(Tensor t) {
     return as_python(o);
   }
   return adopt(allocate_exact(), std::move(t));
+}
+
+PyObject* wrap_result(Tensor t) {
+  if (autograd::mode.inference && t.defined()) {
+    TensorImpl& impl = *t.impl();
+    impl.inference |= !impl.base && !impl.autograd && !impl.python_object.load(std::memory_order_relaxed);
+  }
+  return wrap(std::move(t));
 }
 
 PyObject* wrap_as(PyTypeObject* type, Tensor t) {

@@ -25,6 +25,8 @@ inline const Tensor& unwrap(PyObject* o) { return reinterpret_cast<TensorObject*
 
 // A new reference to the tensor's object; None for an undefined tensor.
 PyObject* wrap(Tensor t);
+// The same for what an operation has just made: a tensor made under inference_mode says so.
+PyObject* wrap_result(Tensor t);
 inline py::object wrapped(Tensor t) { return py::reinterpret_steal<py::object>(wrap(std::move(t))); }
 // The object of a tensor that has none yet, as an instance of a subclass.
 PyObject* wrap_as(PyTypeObject* type, Tensor t);

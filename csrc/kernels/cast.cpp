@@ -1,5 +1,5 @@
 // Conversion and movement loops; contract in cast.h. Plain loops that the compiler vectorizes for each ISA, and
-// intrinsics for float16 and for stores past the caches.
+// intrinsics for float16.
 #include "kernels/cast.h"
 
 #include "simd/vec.h"
@@ -24,7 +24,8 @@ template <class To, class From> PYDL_INLINE Stored<To> convert(From x) {
   else return static_cast<To>(static_cast<int32_t>(x));
 }
 
-template <class To, class From> void convert_each(Stored<To>* __restrict__ out, const Stored<From>* __restrict__ in, int64_t n) {
+template <class To, class From>
+void convert_each(Stored<To>* __restrict__ out, const Stored<From>* __restrict__ in, int64_t n) {
   for (int64_t k = 0; k < n; ++k) {
     if constexpr (std::is_same_v<From, bool>) out[k] = convert<To>(uint8_t(in[k] > 1 ? 1 : in[k]));
     else out[k] = convert<To>(in[k]);
@@ -52,13 +53,27 @@ void round_to(float16* out, const float* in, int64_t n) {
   int64_t k = 0;
 #if defined(__AVX512F__)
   for (; k + 16 <= n; k += 16)
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + k), _mm512_cvtps_ph(_mm512_loadu_ps(in + k), _MM_FROUND_TO_NEAREST_INT));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + k),
+                        _mm512_cvtps_ph(vec<float>::load_in_order(in + k).v, _MM_FROUND_TO_NEAREST_INT));
 #elif defined(__F16C__)
   for (; k + 8 <= n; k += 8)
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + k), _mm256_cvtps_ph(_mm256_loadu_ps(in + k), _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + k),
+                     _mm256_cvtps_ph(_mm256_loadu_ps(in + k), _MM_FROUND_TO_NEAREST_INT));
 #endif
   for (; k < n; ++k) out[k] = float16(in[k]);
 }
+
+void round_to(float* out, const double* in, int64_t n) {
+  int64_t k = 0;
+#if defined(__AVX512F__)
+  for (; k + 8 <= n; k += 8) _mm256_storeu_ps(out + k, _mm512_cvtpd_ps(vec<double>::load_in_order(in + k).v));
+#endif
+  for (; k < n; ++k) out[k] = float(in[k]);
+}
+
+// The pairs that round_to serves.
+template <class To, class From> inline constexpr bool kRounds =
+    (kIsHalf<To> && std::is_same_v<From, float>) || (std::is_same_v<To, float> && std::is_same_v<From, double>);
 
 // Halves meet other dtypes in float32, a piece at a time.
 template <class To, class From> void cast(void* out, const void* in, int64_t n) {
@@ -69,7 +84,7 @@ template <class To, class From> void cast(void* out, const void* in, int64_t n) 
     std::memcpy(out, in, size_t(n) * sizeof(To));
   } else if constexpr (kIsHalf<From> && std::is_same_v<To, float>) {
     widen(to, from, n);
-  } else if constexpr (kIsHalf<To> && std::is_same_v<From, float>) {
+  } else if constexpr (kRounds<To, From>) {
     round_to(to, from, n);
   } else if constexpr (kIsHalf<From> || kIsHalf<To>) {
     alignas(64) float piece[kPiece];
@@ -111,27 +126,6 @@ BY_SIZE(scatter, (void* out, int64_t byte_stride, const void* in, int64_t n), ou
 BY_SIZE(fill, (void* out, const void* value, int64_t n), out, value, n)
 #undef BY_SIZE
 
-void stream(void* out, const void* in, int64_t bytes) {
-  if (reinterpret_cast<uintptr_t>(out) % 64) {
-    std::memcpy(out, in, size_t(bytes));
-    return;
-  }
-  auto* to = static_cast<char*>(out);
-  auto* from = static_cast<const char*>(in);
-  int64_t k = 0;
-  for (; k + kVectorBytes <= bytes; k += kVectorBytes) {
-#if defined(__AVX512F__)
-    _mm512_stream_si512(reinterpret_cast<__m512i*>(to + k), _mm512_loadu_si512(from + k));
-#elif defined(__AVX2__)
-    _mm256_stream_si256(reinterpret_cast<__m256i*>(to + k), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + k)));
-#else
-    _mm_stream_si128(reinterpret_cast<__m128i*>(to + k), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + k)));
-#endif
-  }
-  std::memcpy(to + k, from + k, size_t(bytes - k));
-  _mm_sfence();
-}
-
 // ---- where ----------------------------------------------------------------------------------------------------------
 // Broadcast operands are spread over one piece, which is then read again and again. `out` may be a or b themselves.
 template <class U> void where(void* out, const void* const* in, const int64_t* step, int64_t n) {
@@ -158,13 +152,13 @@ template <class U> void where(void* out, const void* const* in, const int64_t* s
   }
 }
 
-#define ROW(From)                                                                                                        \
-  {&cast<bool, From>, &cast<uint8_t, From>, &cast<int8_t, From>, &cast<int16_t, From>, &cast<int32_t, From>,             \
+#define ROW(From)                                                                                             \
+  {&cast<bool, From>, &cast<uint8_t, From>, &cast<int8_t, From>, &cast<int16_t, From>, &cast<int32_t, From>,  \
    &cast<int64_t, From>, &cast<float16, From>, &cast<bfloat16, From>, &cast<float, From>, &cast<double, From>}
 #define KERNEL(name, result, args) &name,
 constexpr CastKernels kernels = {
-    {ROW(bool), ROW(uint8_t), ROW(int8_t), ROW(int16_t), ROW(int32_t), ROW(int64_t), ROW(float16), ROW(bfloat16), ROW(float),
-     ROW(double)},
+    {ROW(bool), ROW(uint8_t), ROW(int8_t), ROW(int16_t), ROW(int32_t), ROW(int64_t), ROW(float16), ROW(bfloat16),
+     ROW(float), ROW(double)},
     {&where<uint8_t>, &where<uint16_t>, &where<uint32_t>, &where<uint64_t>},
 #include "kernels/cast.inc"
 };

@@ -35,10 +35,9 @@ inline void scatter_strided(void* out, int64_t byte_stride, const void* in, int6
   PYDL_BY_SIZE(scatter, item_size, out, byte_stride, in, n);
 }
 // n copies of *value.
-inline void fill(void* out, const void* value, int64_t item_size, int64_t n) { PYDL_BY_SIZE(fill, item_size, out, value, n); }
+inline void fill(void* out, const void* value, int64_t item_size, int64_t n) {
+  PYDL_BY_SIZE(fill, item_size, out, value, n);
+}
 #undef PYDL_BY_SIZE
-
-// A copy past the caches, for results too large to be found there again; plain when `out` is not 64-byte aligned.
-inline void stream_copy(void* out, const void* in, int64_t bytes) { cast_kernels().stream(out, in, bytes); }
 
 }  // namespace pydl

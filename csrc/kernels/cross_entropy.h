@@ -83,12 +83,13 @@ template <class T> struct TargetRow {
   }
 };
 template <class T> PYDL_INLINE TargetRow<T> target_row(const ProbabilityTarget<T>& target, int64_t r, int64_t cols) {
-  return {target.probability + r * cols, target.class_weight, vec<T>(1 - target.smoothing), vec<T>(target.smoothing / T(cols))};
+  return {target.probability + r * cols, target.class_weight, vec<T>(1 - target.smoothing),
+          vec<T>(target.smoothing / T(cols))};
 }
 
 template <class T>
-void cross_entropy_probability(T* loss, T* normalizer, const T* logits, const ProbabilityTarget<T>& target, int64_t rows,
-                               int64_t cols, int64_t x_stride) {
+void cross_entropy_probability(T* loss, T* normalizer, const T* logits, const ProbabilityTarget<T>& target,
+                               int64_t rows, int64_t cols, int64_t x_stride) {
   constexpr int64_t L = vec<T>::size;
   vec<T> acc[L];
   for_groups<T>(rows, cols, 2, [&](int64_t r, int64_t count) PYDL_FORCE_INLINE {
@@ -105,15 +106,16 @@ void cross_entropy_probability(T* loss, T* normalizer, const T* logits, const Pr
 }
 
 template <class T>
-void cross_entropy_probability_backward(T* dlogits, T* dprobability, const T* normalizer, const T* grad, int64_t grad_stride,
-                                        const T* logits, const ProbabilityTarget<T>& target, int64_t rows, int64_t cols,
-                                        int64_t x_stride, T scale) {
+void cross_entropy_probability_backward(T* dlogits, T* dprobability, const T* normalizer, const T* grad,
+                                        int64_t grad_stride, const T* logits, const ProbabilityTarget<T>& target,
+                                        int64_t rows, int64_t cols, int64_t x_stride, T scale) {
   for (int64_t r = 0; r < rows; ++r) {
     const T* x = logits + r * x_stride;
     const vec<T> c(scale * grad[r * grad_stride]), m(normalizer[2 * r]), log_sum(normalizer[2 * r + 1]);
     const TargetRow<T> q = target_row(target, r, cols);
     if (dlogits) {
-      const vec<T> sum_q(across(Sum<T>{}, sum_terms<T>(cols, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE { return q.at(j, lanes); })));
+      const vec<T> sum_q(across(
+          Sum<T>{}, sum_terms<T>(cols, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE { return q.at(j, lanes); })));
       for_vectors<T>(cols, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
         const vec<T> p = exp_nonpositive((lanes.load(x + j) - m) - log_sum);
         lanes.store(c * (p * sum_q - q.at(j, lanes)), dlogits + r * cols + j);

@@ -16,7 +16,7 @@
 PYDL_ISA_BEGIN
 namespace {
 
-// ---- register budget -------------------------------------------------------------------------------------------------
+// ---- register budget ----------------------------------------------------------------------------------------------
 // Tiles are up to kTileRows x 2 vectors; short ones (kWideRows) up to kWideVectors. Accumulators, a row of B and one
 // value of A fill the register file.
 #if defined(__AVX512F__)
@@ -34,7 +34,7 @@ inline constexpr int kDotColumns = 4, kDotRowColumns = 4;
 template <class T> constexpr GemmBlocking blocking() {
   const int64_t vector = vec<T>::size, halves = sizeof(T) / 4;
   return {.mr = kTileRows, .nr = 2 * vector, .vector = vector,
-          .mc = 12 * kTileRows, .kc = 512 / halves, .nc = 4096 / halves,
+          .mc = 12 * kTileRows / halves, .kc = halves == 1 ? 512 : 384, .nc = 4096 / halves,
           .dot_kc = 1024 / halves, .wide_mr = kWideRows,
 #if defined(__AVX2__)
           .masked_columns = true
@@ -44,7 +44,7 @@ template <class T> constexpr GemmBlocking blocking() {
   };
 }
 
-// ---- the tile ---------------------------------------------------------------------------------------------------------
+// ---- the tile -----------------------------------------------------------------------------------------------------
 // A row of NV vectors, of which the last may have only `last` columns.
 template <class T, int NV, bool Partial> struct Columns {
   static constexpr int64_t L = vec<T>::size;
@@ -62,7 +62,8 @@ template <class T> PYDL_INLINE vec<T> relu(vec<T> x) { return select(x < T(0), v
 
 // Finishes a tile in registers and stores it at c, row i, column j of the block.
 template <class T, int MR, int NV, class Cols>
-PYDL_INLINE void store_tile(const GemmBlock<T>& block, vec<T> (&acc)[MR][NV], T* c, int64_t i, int64_t j, Cols columns) {
+PYDL_INLINE void store_tile(const GemmBlock<T>& block, vec<T> (&acc)[MR][NV], T* c, int64_t i, int64_t j,
+                            Cols columns) {
   using V = vec<T>;
   const int64_t c_rs = block.c_rs;
   const Epilogue<T>& epilogue = block.epilogue;
@@ -113,10 +114,8 @@ void tile(const GemmBlock<T>& block, const T* a, int64_t a_rs, int64_t a_cs, con
   PYDL_UNROLL for (int r = 0; r < MR; ++r)
     PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[r][v] = V(0);
   T* const c = block.c + i * block.c_rs + j;
-  if (block.beta != T(0)) {
-    PYDL_UNROLL for (int r = 0; r < MR; ++r)
-      PYDL_UNROLL for (int v = 0; v < NV; ++v) __builtin_prefetch(c + r * block.c_rs + v * V::size, 1);
-  }
+  PYDL_UNROLL for (int r = 0; r < MR; ++r)
+    PYDL_UNROLL for (int v = 0; v < NV; ++v) __builtin_prefetch(c + r * block.c_rs + v * V::size, 1);
   // Three rows to a pointer: base, base + stride and base + 2*stride are all addressing modes.
   constexpr int kPointers = (MR + 2) / 3;
   const T* row[kPointers];
@@ -161,25 +160,32 @@ template <class T> constexpr Tiles<T> make_tiles() {
 }
 template <class T> inline constexpr Tiles<T> kTiles = make_tiles<T>();
 
+// The tiles of one panel of B, or of one strip of A, follow each other. A long C over a small B is walked by rows: it
+// and A stream through the cache once, and B stays. Otherwise by columns: a panel of B stays, and A in the next level.
 template <class T> void block(const GemmBlock<T>& g) {
-  constexpr int64_t L = vec<T>::size;
+  constexpr int64_t L = vec<T>::size, kSmallB = 192 * 1024;
   const TileRows rows(g.m, kTileRows);
   const int64_t panel = !g.b_packed && g.m <= kWideRows ? kWideVectors * L : 2 * L;
-  for (int64_t j = 0; j < g.n; j += panel) {
+  const auto run = [&](int64_t i, int64_t height, int64_t j) __attribute__((always_inline)) {
     const int64_t width = g.n - j < panel ? g.n - j : panel;
     const int64_t vectors = (width + L - 1) / L, last = width - (vectors - 1) * L;
     const T* const b = g.b + (g.b_packed ? j * g.k : j);
     const int64_t b_rs = g.b_packed ? vectors * L : g.b_rs;
-    for (int64_t t = 0, i = 0, height; t < rows.count; ++t, i += height) {
-      height = rows.height_of(t);
-      const TileFn<T> f = kTiles<T>.height[height - 1].of[vectors - 1][last < L];
-      if (g.a_packed) f(g, g.a + i * g.k, 1, height, b, b_rs, i, j, last);
-      else f(g, g.a + i * g.a_rs, g.a_rs, g.a_cs, b, b_rs, i, j, last);
-    }
+    const TileFn<T> f = kTiles<T>.height[height - 1].of[vectors - 1][last < L];
+    if (g.a_packed) f(g, g.a + i * g.k, 1, height, b, b_rs, i, j, last);
+    else f(g, g.a + i * g.a_rs, g.a_rs, g.a_cs, b, b_rs, i, j, last);
+  };
+  const auto height_at = [&](int64_t i) { return rows.height + (i < rows.taller * (rows.height + 1)); };
+  if (rows.count >= 4 && g.k * g.n * int64_t(sizeof(T)) <= kSmallB) {
+    for (int64_t i = 0; i < g.m; i += height_at(i))
+      for (int64_t j = 0; j < g.n; j += panel) run(i, height_at(i), j);
+  } else {
+    for (int64_t j = 0; j < g.n; j += panel)
+      for (int64_t i = 0; i < g.m; i += height_at(i)) run(i, height_at(i), j);
   }
 }
 
-// ---- products by dots --------------------------------------------------------------------------------------------------
+// ---- products by dots ---------------------------------------------------------------------------------------------
 // What store_tile does, for one value.
 template <class T> PYDL_INLINE T finish(const GemmBlock<T>& g, T sum, int64_t i, int64_t j) {
   const T* c = g.c + i * g.c_rs + j;
@@ -246,7 +252,7 @@ template <class T> void dot_block(const GemmBlock<T>& g) {
   }
 }
 
-// ---- a row times a matrix ------------------------------------------------------------------------------------------------
+// ---- a row times a matrix -----------------------------------------------------------------------------------------
 // Eight rows of B at a time, so that memory is read in eight long streams; their sum is added to a strip of the result
 // that stays in the L1 cache.
 template <class T, int Rows>
@@ -277,7 +283,7 @@ template <class T> void row_times_matrix(const GemmBlock<T>& g) {
   }
 }
 
-// ---- packing -------------------------------------------------------------------------------------------------------------
+// ---- packing ------------------------------------------------------------------------------------------------------
 template <int S, bool Second, class T, int... I>
 PYDL_INLINE vec<T> exchange(vec<T> a, vec<T> b, std::integer_sequence<int, I...>) {
   constexpr int L = vec<T>::size;
@@ -305,7 +311,8 @@ template <class T> PYDL_INLINE void load_square(vec<T>* row, const T* in, int64_
   PYDL_UNROLL for (int i = 0; i < vec<T>::size; ++i) row[i] = vec<T>::load(in + i * stride);
   transpose<T>(row);
 }
-template <class T> PYDL_INLINE void load_square(vec<T>* row, const T* in, int64_t stride, int64_t rows, int64_t values) {
+template <class T>
+PYDL_INLINE void load_square(vec<T>* row, const T* in, int64_t stride, int64_t rows, int64_t values) {
   PYDL_UNROLL for (int i = 0; i < vec<T>::size; ++i)
     row[i] = i < rows ? vec<T>::load_partial(in + i * stride, values) : vec<T>(0);
   transpose<T>(row);
@@ -401,7 +408,7 @@ template <class T> void pack_b(T* packed, const T* b, int64_t rs, int64_t cs, in
   }
 }
 
-// ---- sums of parts -------------------------------------------------------------------------------------------------------
+// ---- sums of parts ------------------------------------------------------------------------------------------------
 template <class T> void add_parts(const GemmBlock<T>& g, const T* parts, int64_t count) {
   const int64_t part = g.m * g.n;
   for (int64_t i = 0; i < g.m; ++i)

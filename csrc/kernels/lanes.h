@@ -9,14 +9,29 @@ namespace {
 
 #define PYDL_FORCE_INLINE __attribute__((always_inline))
 
-// ---- arrays as vectors: f(j, lanes) for j = 0, L, 2L, ... where lanes loads and stores L elements, or the last few ----
+// ---- arrays as vectors: f(j, lanes) for j = 0, L, 2L, ... where lanes loads and stores L elements, or the last few -
 template <class T> struct WholeVector {
   static constexpr bool whole = true;
   PYDL_INLINE vec<T> load(const T* p) const { return vec<T>::load(p); }
   PYDL_INLINE vec<T> load(const T* p, T) const { return vec<T>::load(p); }
   PYDL_INLINE void store(vec<T> v, T* p) const { v.store(p); }
+  PYDL_INLINE void write(vec<T> v, T* p) const { v.store(p); }
   PYDL_INLINE vec<T> keep(vec<T> v, T) const { return v; }
 };
+
+// The same with aligned writes past the cache, for large results. stream_fence orders them before what follows.
+template <class T> struct StreamedVector : WholeVector<T> {
+  PYDL_INLINE void write(vec<T> v, T* p) const {
+#if defined(__AVX512F__)
+    _mm512_stream_si512((__m512i*)p, (__m512i)v.v);
+#elif defined(__AVX2__)
+    _mm256_stream_si256((__m256i*)p, (__m256i)v.v);
+#else
+    _mm_stream_si128((__m128i*)p, (__m128i)v.v);
+#endif
+  }
+};
+PYDL_INLINE void stream_fence() { _mm_sfence(); }
 
 template <class T> PYDL_INLINE typename vec<T>::raw_int iota() {
   typename vec<T>::raw_int r;
@@ -33,18 +48,19 @@ template <class T> struct PartVector {
   PYDL_INLINE vec<T> load(const T* p) const { return vec<T>::load_partial(p, n); }
   PYDL_INLINE vec<T> load(const T* p, T fill) const { return keep(load(p), fill); }
   PYDL_INLINE void store(vec<T> v, T* p) const { v.store_partial(p, n); }
+  PYDL_INLINE void write(vec<T> v, T* p) const { v.store_partial(p, n); }
   // v in the lanes that exist, fill in the others.
   PYDL_INLINE vec<T> keep(vec<T> v, T fill) const { return select(first_lanes<T>(n), v, vec<T>(fill)); }
 };
 
-template <class T, class F> PYDL_INLINE void for_vectors(int64_t n, F&& f) {
+template <class T, class Whole = WholeVector<T>, class F> PYDL_INLINE void for_vectors(int64_t n, F&& f) {
   constexpr int64_t L = vec<T>::size;
   int64_t j = 0;
-  for (; j + L <= n; j += L) f(j, WholeVector<T>{});
+  for (; j + L <= n; j += L) f(j, Whole{});
   if (j < n) f(j, PartVector<T>{n - j});
 }
 
-// ---- across lanes ----------------------------------------------------------------------------------------------------
+// ---- across lanes --------------------------------------------------------------------------------------------------
 // One bit per lane, lane 0 lowest.
 template <class T> PYDL_INLINE uint32_t lane_bits(mask<T> m) {
 #if defined(__AVX512F__)
@@ -61,7 +77,8 @@ template <class T> PYDL_INLINE uint32_t lane_bits(mask<T> m) {
 template <class T> PYDL_INLINE bool any(mask<T> m) { return lane_bits(m) != 0; }
 
 // Blocks of S lanes of (a, b), the even ones (Odd = 0) or the odd ones (Odd = 1), side by side.
-template <int S, int Odd, class T, int... I> PYDL_INLINE vec<T> blocks(vec<T> a, vec<T> b, std::integer_sequence<int, I...>) {
+template <int S, int Odd, class T, int... I>
+PYDL_INLINE vec<T> blocks(vec<T> a, vec<T> b, std::integer_sequence<int, I...>) {
   return vec<T>(__builtin_shufflevector(a.v, b.v, ((I / S * 2 + Odd) * S + I % S)...));
 }
 template <int S, class Op, class T> PYDL_INLINE vec<T> fold_pair(Op op, vec<T> a, vec<T> b) {
@@ -78,7 +95,9 @@ template <class Op, class T, int S = vec<T>::size / 2> PYDL_INLINE T across(Op o
 // The same tree for L vectors at once: lane i of the result is across(v[i]), bit for bit, in L - 1 steps altogether.
 template <int Count, class Op, class T> PYDL_INLINE vec<T> across_each(Op op, const vec<T>* v) {
   if constexpr (Count == 1) return v[0];
-  else return fold_pair<vec<T>::size / Count>(op, across_each<Count / 2>(op, v), across_each<Count / 2>(op, v + Count / 2));
+  else
+    return fold_pair<vec<T>::size / Count>(op, across_each<Count / 2>(op, v),
+                                           across_each<Count / 2>(op, v + Count / 2));
 }
 // out[i] = across(v[i]), 0 <= i < n <= L; the array has L elements.
 template <class Op, class T> PYDL_INLINE void across_rows(Op op, T* out, const vec<T>* v, int64_t n) {

@@ -134,10 +134,9 @@ void fill(T* out, T value, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = value;
 }
 
-// ---- transposition
-// ---------------------------------------------------------------------------------------------------- 128-bit lanes
-// holding E elements. A block of E*Lanes rows and E columns becomes E registers, lane k of register r being row k*E +
-// r; log2(E) rounds of interleaving inside lanes transpose every lane, and register c is then column c.
+// ---- transposition -------------------------------------------------------------------------------------------------
+// 128-bit lanes hold E elements. A block of E*Lanes rows and E columns becomes E registers, lane k of register r being
+// row k*E + r; log2(E) rounds of interleaving inside lanes transpose every lane, and register c is then column c.
 template <class T, int Lanes>
 struct Block {
   static constexpr int E = 16 / int(sizeof(T)), N = E * Lanes;
@@ -312,9 +311,8 @@ void scatter(T* out, int64_t along, int64_t step, const T* in, int64_t in_stride
   for (int64_t i = 0; i < n; ++i) out[index[i * index_stride] * along + i * step] = in[i * in_stride];
 }
 
-// ---- by mask
-// ------------------------------------------------------------------------------------------------------------ Calls
-// run(i, count) for runs of ones, eight mask bytes at a time: all of a word, none of it, or bit by bit.
+// ---- by mask -------------------------------------------------------------------------------------------------------
+// Calls run(i, count) for runs of ones, eight mask bytes at a time: all of a word, none of it, or bit by bit.
 template <class Run>
 PYDL_INLINE void for_true(const uint8_t* mask, int64_t n, Run run) {
   int64_t i = 0;

@@ -17,55 +17,63 @@ template <class T> struct MeanRstd {
 
 // y = (x - mean) * rstd * weight + bias, the parts that are null left out.
 template <bool Weight, bool Bias, class T>
-PYDL_INLINE void normalize_row(T* y, const T* x, const T* weight, const T* bias, int64_t cols, T mean, T rstd) {
+PYDL_INLINE void normalize_row(T* y, const T* x, const T* weight, const T* bias, int64_t cols, T mean, T rstd,
+                               bool past) {
   const vec<T> m(mean), s(rstd);
-  for_vectors<T>(cols, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
+  write_vectors<T>(cols, past, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
     vec<T> v = (lanes.load(x + j) - m) * s;
     if constexpr (Weight && Bias) v = fma(v, lanes.load(weight + j), lanes.load(bias + j));
     else if constexpr (Weight) v = v * lanes.load(weight + j);
     else if constexpr (Bias) v += lanes.load(bias + j);
-    lanes.store(v, y + j);
+    lanes.write(v, y + j);
   });
 }
 template <class T>
-PYDL_INLINE void normalize(T* y, const T* x, const T* weight, const T* bias, int64_t cols, T mean, T rstd) {
-  if (weight && bias) normalize_row<true, true>(y, x, weight, bias, cols, mean, rstd);
-  else if (weight) normalize_row<true, false>(y, x, weight, bias, cols, mean, rstd);
-  else if (bias) normalize_row<false, true>(y, x, weight, bias, cols, mean, rstd);
-  else normalize_row<false, false>(y, x, weight, bias, cols, mean, rstd);
+PYDL_INLINE void normalize(T* y, const T* x, const T* weight, const T* bias, int64_t cols, T mean, T rstd, bool past) {
+  if (weight && bias) normalize_row<true, true>(y, x, weight, bias, cols, mean, rstd, past);
+  else if (weight) normalize_row<true, false>(y, x, weight, bias, cols, mean, rstd, past);
+  else if (bias) normalize_row<false, true>(y, x, weight, bias, cols, mean, rstd, past);
+  else normalize_row<false, false>(y, x, weight, bias, cols, mean, rstd, past);
 }
 
 template <class T>
 void layer_norm(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, int64_t rows, int64_t cols,
                 int64_t x_stride, double eps) {
+  const bool past = past_cache(y, rows, cols);
   T m[vec<T>::size], s[vec<T>::size];
   for_groups<T>(rows, cols, 2, [&](int64_t r, int64_t count) PYDL_FORCE_INLINE {
     const T* in = x + r * x_stride;
     moments_of_rows(MeanRstd<T>{m, s, eps}, in, count, cols, x_stride);
-    for (int64_t k = 0; k < count; ++k) normalize(y + (r + k) * cols, in + k * x_stride, weight, bias, cols, m[k], s[k]);
+    for (int64_t k = 0; k < count; ++k)
+      normalize(y + (r + k) * cols, in + k * x_stride, weight, bias, cols, m[k], s[k], past);
     for (int64_t k = 0; mean && k < count; ++k) mean[r + k] = m[k];
     for (int64_t k = 0; rstd && k < count; ++k) rstd[r + k] = s[k];
   });
+  if (past) stream_fence();
 }
 
 template <class T>
 void rms_norm(T* y, T* rstd, const T* x, const T* weight, int64_t rows, int64_t cols, int64_t x_stride, double eps) {
+  const bool past = past_cache(y, rows, cols);
   T s[vec<T>::size];
   for_groups<T>(rows, cols, 2, [&](int64_t r, int64_t count) PYDL_FORCE_INLINE {
     const T* in = x + r * x_stride;
     reduce_inner(SumSquares<T>{}, s, in, count, cols, x_stride);
     for (int64_t k = 0; k < count; ++k) s[k] = T(1 / __builtin_sqrt(double(s[k]) / double(cols) + eps));
-    for (int64_t k = 0; k < count; ++k) normalize(y + (r + k) * cols, in + k * x_stride, weight, (const T*)nullptr, cols, T(0), s[k]);
+    for (int64_t k = 0; k < count; ++k)
+      normalize(y + (r + k) * cols, in + k * x_stride, weight, (const T*)nullptr, cols, T(0), s[k], past);
     for (int64_t k = 0; rstd && k < count; ++k) rstd[r + k] = s[k];
   });
+  if (past) stream_fence();
 }
 
 // With h = (x - mean) * rstd and u = g * weight:  dx = rstd * (u - mean(u) - h * mean(u*h)),  dweight = sum of g*h and
 // dbias = sum of g over the rows. The column sums are updated for R rows at a time.
 template <bool Centered, int R, class T>
 PYDL_INLINE void normalize_rows_backward(T* dx, T* dweight, T* dbias, const T* mean, const T* rstd, const T* mean_u,
-                                         const T* mean_uh, const T* g, const T* x, const T* weight, int64_t cols) {
-  for_vectors<T>(cols, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
+                                         const T* mean_uh, const T* g, const T* x, const T* weight, int64_t cols,
+                                         bool past) {
+  write_vectors<T>(cols, past, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
     const vec<T> w = weight ? lanes.load(weight + j) : vec<T>(1);
     vec<T> sum_gh(0), sum_g(0);
     for (int r = 0; r < R; ++r) {
@@ -76,7 +84,7 @@ PYDL_INLINE void normalize_rows_backward(T* dx, T* dweight, T* dbias, const T* m
       sum_g += d;
       if (dx) {
         const vec<T> u = Centered ? fma(d, w, vec<T>(-mean_u[r])) : d * w;
-        lanes.store(s * fma(h, vec<T>(-mean_uh[r]), u), dx + i);
+        lanes.write(s * fma(h, vec<T>(-mean_uh[r]), u), dx + i);
       }
     }
     if (dweight) lanes.store(lanes.load(dweight + j) + sum_gh, dweight + j);
@@ -85,8 +93,8 @@ PYDL_INLINE void normalize_rows_backward(T* dx, T* dweight, T* dbias, const T* m
 }
 
 template <bool Centered, class T>
-void normalize_backward(T* dx, T* dweight, T* dbias, const T* mean, const T* rstd, const T* g, const T* x, const T* weight,
-                        int64_t rows, int64_t cols) {
+void normalize_backward(T* dx, T* dweight, T* dbias, const T* mean, const T* rstd, const T* g, const T* x,
+                        const T* weight, int64_t rows, int64_t cols) {
   constexpr int64_t L = vec<T>::size;
   for (int64_t j = 0; dweight && j < cols; ++j) dweight[j] = 0;
   for (int64_t j = 0; dbias && j < cols; ++j) dbias[j] = 0;
@@ -94,6 +102,7 @@ void normalize_backward(T* dx, T* dweight, T* dbias, const T* mean, const T* rst
   T mean_u[L], mean_uh[L];
   vec<T> sum_u[L], sum_uh[L];
   const T scale = T(1) / T(cols);
+  const bool past = dx && past_cache(dx, rows, cols);
   for (int64_t r = 0; r < rows; r += group) {
     const int64_t count = rows - r < group ? rows - r : group;
     for (int64_t k = 0; dx && k < count; ++k) {
@@ -115,21 +124,24 @@ void normalize_backward(T* dx, T* dweight, T* dbias, const T* mean, const T* rst
     int64_t k = 0;
     const auto rows_backward = [&](auto height) PYDL_FORCE_INLINE {
       const int64_t i = (r + k) * cols;
-      normalize_rows_backward<Centered, decltype(height)::value>(dx ? dx + i : nullptr, dweight, dbias, Centered ? mean + r + k : nullptr, rstd + r + k,
-                                                                 mean_u + k, mean_uh + k, g + i, x + i, weight, cols);
+      normalize_rows_backward<Centered, decltype(height)::value>(
+          dx ? dx + i : nullptr, dweight, dbias, Centered ? mean + r + k : nullptr, rstd + r + k, mean_u + k,
+          mean_uh + k, g + i, x + i, weight, cols, past);
     };
     for (; k + 4 <= count; k += 4) rows_backward(std::integral_constant<int, 4>{});
     for (; k < count; ++k) rows_backward(std::integral_constant<int, 1>{});
   }
+  if (past) stream_fence();
 }
 
 template <class T>
-void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* mean, const T* rstd, const T* g, const T* x, const T* weight,
-                         int64_t rows, int64_t cols) {
+void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* mean, const T* rstd, const T* g, const T* x,
+                         const T* weight, int64_t rows, int64_t cols) {
   normalize_backward<true>(dx, dweight, dbias, mean, rstd, g, x, weight, rows, cols);
 }
 template <class T>
-void rms_norm_backward(T* dx, T* dweight, const T* rstd, const T* g, const T* x, const T* weight, int64_t rows, int64_t cols) {
+void rms_norm_backward(T* dx, T* dweight, const T* rstd, const T* g, const T* x, const T* weight, int64_t rows,
+                       int64_t cols) {
   normalize_backward<false>(dx, dweight, (T*)nullptr, (const T*)nullptr, rstd, g, x, weight, rows, cols);
 }
 

@@ -58,7 +58,7 @@ void sgd(const ParamSlice<T>& s, const SgdStep& step) {
   }
   update(s, step, [&](int64_t j, auto lanes, V p, V g) PYDL_FORCE_INLINE {
     T* const buffer = s.state[0] + j;
-    const V b = step.first ? g : fma(undamped, g, momentum * lanes.load(buffer));
+    const V b = fma(undamped, g, momentum * lanes.load(buffer));
     lanes.store(b, buffer);
     return fma(lr, step.nesterov ? fma(momentum, b, g) : b, p);
   });

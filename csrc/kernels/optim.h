@@ -27,7 +27,6 @@ struct GradientRule {
 struct SgdStep : GradientRule {  // state: momentum buffer
   double lr, momentum, dampening;
   bool nesterov;
-  bool first;  // the buffer has no value yet and starts as the gradient
 };
 struct AdamStep : GradientRule {  // state: exp_avg, exp_avg_sq, max_exp_avg_sq (amsgrad, else null)
   double beta1, beta2, eps;

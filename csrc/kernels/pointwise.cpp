@@ -30,7 +30,8 @@ inline constexpr uint8_t NONE = 0, X = 1, Y = 1;
 #define UNARY_NOGRAD(name, domain, params, forward) EXPRESSION(name##_row, 1 + params, TENSOR(x, 0); PARAMS(1), forward)
 #define UNARY(name, domain, params, forward, saved, gradient) \
   UNARY_NOGRAD(name, domain, params, forward)                 \
-  EXPRESSION(name##_backward_row, 1 + saved + params, TENSOR(g, 0); TENSOR(x, 1); TENSOR(y, 1); PARAMS(1 + saved), gradient)
+  EXPRESSION(name##_backward_row, 1 + saved + params, TENSOR(g, 0); TENSOR(x, 1); TENSOR(y, 1); PARAMS(1 + saved),  \
+             gradient)
 #define BINARY_NOGRAD(name, domain, params, forward) \
   EXPRESSION(name##_row, 2 + params, TENSOR(a, 0); TENSOR(b, 1); PARAMS(2), forward)
 #define BINARY(name, domain, params, forward, ra, ga, rb, gb) BINARY_NOGRAD(name, domain, params, forward)
@@ -91,7 +92,7 @@ template <class T, class Row> void loop(void* out, const void* const* in, const 
   Out* to = static_cast<Out*>(out);
   for (; n >= L; n -= L, to += L) {
     vec<T> v[kMaxOperands] = {0, 0, 0, 0, 0};
-    for (int i = 0; i < count; ++i) v[i] = vec<T>::load(at[i]), at[i] += advance[i];
+    for (int i = 0; i < count; ++i) v[i] = vec<T>::load_in_order(at[i]), at[i] += advance[i];
     store(Row::apply(v), to);
   }
   if (n) {

@@ -8,9 +8,9 @@ namespace pydl {
 
 // out[k] = f(in[0][k * step[0]], in[1][k * step[1]], ...) for k < n.
 //
-// `out` is contiguous; operand i is contiguous (step[i] == 1) or one value for all k (step[i] == 0). `out` may be one of
-// the contiguous operands (in place) as long as the element sizes agree; otherwise they do not overlap. The bits of out[k]
-// do not depend on k, n, alignment or the steps. Operands are in the row's order: tensors, then params.
+// `out` is contiguous; operand i is contiguous (step[i] == 1) or one value for all k (step[i] == 0). `out` may be one
+// of the contiguous operands (in place) as long as the element sizes agree; otherwise they do not overlap. The bits of
+// out[k] do not depend on k, n, alignment or the steps. Operands are in the row's order: tensors, then params.
 using PointwiseLoop = void (*)(void* out, const void* const* in, const int64_t* step, int64_t n);
 
 // Element types in and out: T for the arithmetic rows; bool out for TEST and COMPARE. Slots outside the row's domain
@@ -30,7 +30,8 @@ template <class T> struct PointwiseKernels {
 enum class PointwiseDomain : uint8_t { F, N, I };
 struct PointwiseReads {
   enum : uint8_t {
-    NONE = 0, A = 1, B = 2, C = 4, Y = 8, X = A, AB = A | B, BC = B | C, ABC = A | B | C, AY = A | Y, BY = B | Y, ABY = A | B | Y
+    NONE = 0, A = 1, B = 2, C = 4, Y = 8, X = A, AB = A | B, BC = B | C, ABC = A | B | C, AY = A | Y, BY = B | Y,
+    ABY = A | B | Y
   };
 };
 

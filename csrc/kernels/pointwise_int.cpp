@@ -15,8 +15,8 @@
 namespace pydl {
 namespace {
 
-// One integer with the arithmetic that the table's expressions expect: wrapping, and for bool `or` as the sum and `and` as
-// the product.
+// One integer with the arithmetic that the table's expressions expect: wrapping, and for bool `or` as the sum and
+// `and` as the product.
 template <class T> struct lane {
   static constexpr bool is_bool = std::is_same_v<T, bool>, is_signed = std::is_signed_v<T>;
   using U = std::make_unsigned_t<std::conditional_t<is_bool, uint8_t, T>>;
@@ -129,7 +129,7 @@ inline bool value_of(bool x) { return x; }
 
 inline constexpr int kMaxOperands = 5;
 
-// ---- rows and loops, as for the floats but one element at a time -----------------------------------------------------
+// ---- rows and loops, as for the floats but one element at a time -------------------------------------------------
 #define EXPRESSION(row, count, declarations, expression)            \
   struct row {                                                      \
     static constexpr int operands = count;                          \

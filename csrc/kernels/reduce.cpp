@@ -7,7 +7,7 @@
 PYDL_ISA_BEGIN
 namespace {
 
-// ---- element maps and combines -----------------------------------------------------------------------------------------
+// ---- element maps and combines -------------------------------------------------------------------------------------
 template <class T> struct NanSum : Sum<T> {
   PYDL_INLINE vec<T> map(vec<T> x) const { return select(x == x, x, vec<T>(0)); }
   PYDL_INLINE vec<T> add(vec<T> a, vec<T> x) const { return a + map(x); }
@@ -51,7 +51,7 @@ template <class T> struct MinAbs : Min<T> {
   PYDL_INLINE vec<T> add(vec<T> a, vec<T> x) const { return this->combine(a, map(x)); }
 };
 
-// ---- OUTER -------------------------------------------------------------------------------------------------------------
+// ---- OUTER ---------------------------------------------------------------------------------------------------------
 // Columns are cut into tiles whose results stay in L1 while rows stream past, eight at a time in memory order. Rows are
 // combined as a tree of 8, in sequence up to kSpan rows, pairwise beyond.
 inline constexpr int64_t kSpan = 128, kTileBytes = 4096, kFoldBytes = 2048;

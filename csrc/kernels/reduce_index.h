@@ -62,7 +62,8 @@ void extreme_inner(Op op, T* values, int64_t* indices, const T* in, int64_t rows
 
 // Rows R at a time against the running best of every column and its row number.
 template <int R, class Op, class T>
-PYDL_INLINE void extreme_rows(Op op, T* best, int_of<T>* where, const T* in, int64_t width, int64_t stride, int64_t row) {
+PYDL_INLINE void extreme_rows(Op op, T* best, int_of<T>* where, const T* in, int64_t width, int64_t stride,
+                              int64_t row) {
   using raw_int = typename vec<T>::raw_int;
   for_vectors<T>(width, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
     vec<T> top = lanes.load(best + j);
@@ -82,9 +83,9 @@ PYDL_INLINE void extreme_rows(Op op, T* best, int_of<T>* where, const T* in, int
 template <class Op, class T>
 void extreme_outer(Op op, T* values, int64_t* indices, const T* in, int64_t batch, int64_t n, int64_t cols,
                    int64_t batch_stride, int64_t row_stride) {
-  constexpr int64_t tile = kTileBytes / sizeof(T) / 2, pad = vec<T>::size, span = int64_t(1) << 30;  // rows fit an int32
+  constexpr int64_t tile = kTileBytes / sizeof(T) / 2, pad = vec<T>::size, span = int64_t(1) << 30;
   T best[tile];
-  int_of<T> where[tile + pad];
+  int_of<T> where[tile + pad];  // row numbers within a span fit an int32
   for (int64_t b = 0; b < batch; ++b, indices += cols, in += batch_stride, values += values ? cols : 0)
     for (int64_t j = 0; j < cols; j += tile) {
       const int64_t width = cols - j < tile ? cols - j : tile;
@@ -94,10 +95,12 @@ void extreme_outer(Op op, T* values, int64_t* indices, const T* in, int64_t batc
         for (int64_t k = 0; k < width; ++k) best[k] = first[k];
         for (int64_t k = 0; k < width + pad; ++k) where[k] = 0;
         int64_t i = begin + 1;
-        for (; i + 8 <= end; i += 8) extreme_rows<8>(op, best, where, in + i * row_stride + j, width, row_stride, i - begin);
+        for (; i + 8 <= end; i += 8)
+          extreme_rows<8>(op, best, where, in + i * row_stride + j, width, row_stride, i - begin);
         for (; i < end; ++i) extreme_rows<1>(op, best, where, in + i * row_stride + j, width, row_stride, i - begin);
         for (int64_t k = 0; k < width; ++k)
-          if (begin == 0 || op.replaces(best[k], in[indices[j + k] * row_stride + j + k])) indices[j + k] = begin + where[k];
+          if (begin == 0 || op.replaces(best[k], in[indices[j + k] * row_stride + j + k]))
+            indices[j + k] = begin + where[k];
       }
       if (values)
         for (int64_t k = 0; k < width; ++k) values[j + k] = in[indices[j + k] * row_stride + j + k];
@@ -105,8 +108,8 @@ void extreme_outer(Op op, T* values, int64_t* indices, const T* in, int64_t batc
 }
 
 template <class Op, class T>
-void extreme_combine(Op op, T* values, int64_t* indices, const T* piece_values, const int64_t* piece_indices, int64_t size,
-                     int64_t offset) {
+void extreme_combine(Op op, T* values, int64_t* indices, const T* piece_values, const int64_t* piece_indices,
+                     int64_t size, int64_t offset) {
   for (int64_t k = 0; k < size; ++k)
     if (op.replaces(piece_values[k], values[k])) values[k] = piece_values[k], indices[k] = offset + piece_indices[k];
 }

@@ -132,7 +132,8 @@ void scan(int64_t* out, const T* in, int64_t n, int64_t cols, int64_t out_stride
 }
 // The latest of ties, as PyTorch's cummax and cummin.
 template <class Op, class T>
-void scan_extreme(T* out, int64_t* indices, const T* in, int64_t n, int64_t cols, int64_t out_stride, int64_t in_stride) {
+void scan_extreme(T* out, int64_t* indices, const T* in, int64_t n, int64_t cols, int64_t out_stride,
+                  int64_t in_stride) {
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j < cols; ++j) {
       const int64_t at = i * out_stride + j, before = at - out_stride;

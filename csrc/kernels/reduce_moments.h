@@ -1,4 +1,4 @@
-// Mean and variance of rows and of columns, whole or in pieces (the method: row_reduce.h). Included once, by reduce.cpp.
+// Mean and variance of rows and columns, whole or in pieces (the method: row_reduce.h). Included once, by reduce.cpp.
 #pragma once
 
 PYDL_ISA_BEGIN
@@ -23,8 +23,8 @@ struct Pieces {
 };
 
 // Columns: the shift of a span of rows is the mean of the rows before it (of its own rows, at the start), and a span is
-// no longer than what lies before it. Where the shift is a poor guess, the spread that makes it poor is itself in m2, so
-// the relative error stays a few eps. Sixteen rows are summed in T, then in double.
+// no longer than what lies before it. Where the shift is a poor guess, the spread that makes it poor is itself in m2,
+// so the relative error stays a few eps. Sixteen rows are summed in T, then in double.
 template <int R, class T>
 PYDL_INLINE void deviation_rows(T* s1, T* s2, const T* shift, const T* in, int64_t width, int64_t stride) {
   constexpr int A = R < 4 ? R : 4;
@@ -39,10 +39,8 @@ PYDL_INLINE void deviation_rows(T* s1, T* s2, const T* shift, const T* in, int64
       const vec<T> d = lanes.load(in + r * stride + j) - c;
       a[r % A] += d, q[r % A] = fma(d, d, q[r % A]);
     }
-    for (int half = A / 2; half; half /= 2)
-      for (int k = 0; k < half; ++k) a[k] += a[k + half], q[k] += q[k + half];
-    lanes.store(a[0], s1 + j);
-    lanes.store(q[0], s2 + j);
+    lanes.store(accumulator_tree<A>(Sum<T>{}, a), s1 + j);
+    lanes.store(accumulator_tree<A>(Sum<T>{}, q), s2 + j);
   });
 }
 
@@ -75,7 +73,8 @@ void moments_of_columns(const Result& result, const T* in, int64_t batch, int64_
           for (int64_t k = 0; k < width; ++k) s1[k] += part1[k], s2[k] += part2[k];
         }
         // Moments::of and join for every column, their divisions taken out of the loop.
-        const double count = double(end - begin), inverse = 1 / count, share = count / double(end), weight = double(begin) * share;
+        const double count = double(end - begin), inverse = 1 / count, share = count / double(end),
+                     weight = double(begin) * share;
         for (int64_t k = 0; k < width; ++k) {
           const double d = s1[k] * inverse, delta = begin ? shift[k] + d - mean[k] : 0;
           m2[k] += s2[k] - s1[k] * d + delta * delta * weight;

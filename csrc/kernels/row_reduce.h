@@ -6,9 +6,9 @@
 PYDL_ISA_BEGIN
 namespace {
 
-// ---- what is being reduced --------------------------------------------------------------------------------------------
-// fill: an element that changes nothing; identity: the result of nothing; map: element -> partial result; combine: two partial results -> one; add:
-// combine(a, map(x)); accumulators: how many of them hide the latency of add.
+// ---- what is being reduced -----------------------------------------------------------------------------------------
+// fill: an element that changes nothing; identity: the result of nothing; map: element -> partial result; combine: two
+// partial results -> one; add(a, x): combine(a, map(x)); accumulators: how many of them hide the latency of add.
 template <class T> struct Sum {
   static constexpr int accumulators = 8;
   static constexpr T fill = 0, identity = 0;
@@ -36,6 +36,10 @@ template <class T> struct MaxOfNumbers : Max<T> {  // NaN loses: for where it co
 // Rows are worked through in blocks that stay in L1 and give an accumulator at most 32 terms.
 template <class T> inline constexpr int64_t kReduceBlock = 256 * vec<T>::size;
 
+template <int A, class Op, class T> PYDL_INLINE vec<T> accumulator_tree(Op op, const vec<T>* acc) {
+  if constexpr (A == 1) return acc[0];
+  else return op.combine(accumulator_tree<A / 2>(op, acc), accumulator_tree<A / 2>(op, acc + A / 2));
+}
 // At most a block of partial results: several accumulators, then their tree.
 template <class Op, class T> PYDL_INLINE vec<T> reduce_block(Op op, const T* in, int64_t n) {
   constexpr int64_t L = vec<T>::size;
@@ -47,9 +51,7 @@ template <class Op, class T> PYDL_INLINE vec<T> reduce_block(Op op, const T* in,
     for (int k = 0; k < A; ++k) acc[k] = head;
     for (; i + A * L <= n; i += A * L)
       for (int k = 0; k < A; ++k) acc[k] = op.add(acc[k], vec<T>::load(in + i + k * L));
-    for (int half = A / 2; half; half /= 2)
-      for (int k = 0; k < half; ++k) acc[k] = op.combine(acc[k], acc[k + half]);
-    head = acc[0];
+    head = accumulator_tree<A>(op, acc);
   }
   for (; i + L <= n; i += L) head = op.add(head, vec<T>::load(in + i));
   if (i < n) head = op.add(head, PartVector<T>{n - i}.load(in + i, op.fill));
@@ -74,7 +76,7 @@ template <class T> PYDL_INLINE int64_t row_group(int64_t cols, int64_t arrays) {
   return group;
 }
 
-// ---- rows -------------------------------------------------------------------------------------------------------------
+// ---- rows ----------------------------------------------------------------------------------------------------------
 // Each row becomes one vector of partial results; L rows go through the lane tree together.
 template <class Op, class T>
 void reduce_inner(Op op, T* out, const T* in, int64_t rows, int64_t cols, int64_t row_stride) {
@@ -97,7 +99,7 @@ void reduce_inner(Op op, T* out, const T* in, int64_t rows, int64_t cols, int64_
   }
 }
 
-// ---- sum of exp -------------------------------------------------------------------------------------------------------
+// ---- sum of exp ----------------------------------------------------------------------------------------------------
 // exp(x) for x <= 0 or NaN: less clamping and scaling than exp. What underflows, subnormals included, is 0.
 template <class T> PYDL_INLINE vec<T> exp_nonpositive(vec<T> x) {
 #if defined(__AVX512F__)
@@ -113,7 +115,10 @@ template <class T> PYDL_INLINE vec<T> exp_nonpositive(vec<T> x) {
 // A sum of exp is kept as m = max x and s = sum exp(x - exp_shift(m)). A maximum of -inf is not subtracted, so that the
 // sum over a part of a row that is all -inf is 0; where m is +inf or NaN, s is NaN.
 template <class T> PYDL_INLINE vec<T> exp_shift(vec<T> m) { return select(m == -T(kInf), vec<T>(0), m); }
-template <class T> PYDL_INLINE vec<T> log_sum_exp(vec<T> m, vec<T> s) { return select(m == T(kInf), m, exp_shift(m) + log(s)); }
+template <class T>
+PYDL_INLINE vec<T> log_sum_exp(vec<T> m, vec<T> s) {
+  return select(m == T(kInf), m, exp_shift(m) + log(s));
+}
 
 template <class T> struct SumExp : Sum<T> {
   static constexpr int accumulators = 4;
@@ -125,7 +130,8 @@ template <class T> struct SumExp : Sum<T> {
 
 // m and s of count <= L rows, each read from memory once: block by block, rescaling s where a later block has a larger
 // m. With MaxOfNumbers, which is cheaper, a NaN shows in s alone.
-template <class Largest, class T> void sum_exp_rows(T* m, T* s, const T* in, int64_t count, int64_t cols, int64_t row_stride) {
+template <class Largest, class T>
+void sum_exp_rows(T* m, T* s, const T* in, int64_t count, int64_t cols, int64_t row_stride) {
   constexpr int64_t L = vec<T>::size;
   T block_m[L], block_s[L];
   vec<T> acc[L];
@@ -134,7 +140,8 @@ template <class Largest, class T> void sum_exp_rows(T* m, T* s, const T* in, int
     const int64_t n = cols - c < kReduceBlock<T> ? cols - c : kReduceBlock<T>;
     reduce_inner(Largest{}, block_m, in, count, n, row_stride);
     for (int64_t k = 0; k < count; ++k) {
-      const vec<T> before(m[k]), top = c ? Largest{}.combine(before, vec<T>(block_m[k])) : vec<T>(block_m[k]), shift = exp_shift(top);
+      const vec<T> before(m[k]), top = c ? Largest{}.combine(before, vec<T>(block_m[k])) : vec<T>(block_m[k]),
+                                 shift = exp_shift(top);
       acc[k] = reduce_block(SumExp<T>{{}, shift}, in + k * row_stride, n);
       if (c > 0) s[k] *= exp_nonpositive(before - shift).v[0];
       m[k] = top.v[0];
@@ -148,15 +155,19 @@ template <class Largest, class T> void sum_exp_rows(T* m, T* s, const T* in, int
 template <int R, class Op, class T, class Lanes>
 PYDL_INLINE vec<T> row_tree(Op op, const T* in, int64_t stride, Lanes lanes) {
   if constexpr (R == 1) return op.map(lanes.load(in));
-  else return op.combine(row_tree<R / 2>(op, in, stride, lanes), row_tree<R / 2>(op, in + R / 2 * stride, stride, lanes));
+  else
+    return op.combine(row_tree<R / 2>(op, in, stride, lanes), row_tree<R / 2>(op, in + R / 2 * stride, stride, lanes));
 }
 // Eight rows at a time: their maximum first, so that an element costs one exp and an eighth.
 template <int R, class T>
 PYDL_INLINE void sum_exp_of_rows(T* m, T* s, const T* in, int64_t width, int64_t stride) {
   for_vectors<T>(width, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
-    const vec<T> before = lanes.load(m + j), top = Max<T>{}.combine(before, row_tree<R>(Max<T>{}, in + j, stride, lanes));
+    const vec<T> before = lanes.load(m + j),
+                 top = Max<T>{}.combine(before, row_tree<R>(Max<T>{}, in + j, stride, lanes));
     const SumExp<T> sum_exp{{}, exp_shift(top)};
-    lanes.store(fma(lanes.load(s + j), exp_nonpositive(before - sum_exp.shift), row_tree<R>(sum_exp, in + j, stride, lanes)), s + j);
+    lanes.store(
+        fma(lanes.load(s + j), exp_nonpositive(before - sum_exp.shift), row_tree<R>(sum_exp, in + j, stride, lanes)),
+        s + j);
     lanes.store(top, m + j);
   });
 }
@@ -170,7 +181,7 @@ template <class T> void sum_exp_columns(T* m, T* s, const T* in, int64_t n, int6
   if (i < n) sum_exp_of_rows<1>(m, s, in + i * stride, width, stride);
 }
 
-// ---- mean and variance ------------------------------------------------------------------------------------------------
+// ---- mean and variance ---------------------------------------------------------------------------------------------
 // Blocks are summed as deviations from a shift near their mean, s1 = sum (x - shift) and s2 = sum (x - shift)^2, and
 // joined in double by Chan, Golub and LeVeque's update: no cancellation, one pass over memory.
 struct Moments {

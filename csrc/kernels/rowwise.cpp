@@ -31,6 +31,19 @@ template <class T, class F> PYDL_INLINE void for_groups(int64_t rows, int64_t co
   for (int64_t r = 0; r < rows; r += group) f(r, rows - r < group ? rows - r : group);
 }
 
+// Whether a call's output is written past the cache: it is larger than what a core keeps until its next use, and every
+// row starts on a vector. A plain store would first read the line from memory.
+template <class T> PYDL_INLINE bool past_cache(const T* out, int64_t rows, int64_t stride) {
+  constexpr int64_t kKeptBytes = 4 << 20;
+  const int64_t row_bytes = stride * int64_t(sizeof(T));
+  return rows * row_bytes >= kKeptBytes && row_bytes % kVectorBytes == 0 && uintptr_t(out) % kVectorBytes == 0;
+}
+// for_vectors whose lanes.write goes past the cache, or not. The kernel ends with stream_fence.
+template <class T, class F> PYDL_INLINE void write_vectors(int64_t n, bool past, F f) {
+  if (past) for_vectors<T, StreamedVector<T>>(n, f);
+  else for_vectors<T>(n, f);
+}
+
 }  // namespace
 PYDL_ISA_END
 

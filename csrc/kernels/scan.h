@@ -9,7 +9,8 @@ struct AddDoubles { PYDL_INLINE static double apply(double a, double b) { return
 struct MultiplyDoubles { PYDL_INLINE static double apply(double a, double b) { return a * b; } };
 
 template <class Op, class T>
-PYDL_INLINE void scan(T* out, const T* in, int64_t n, int64_t cols, int64_t out_stride, int64_t in_stride, double start) {
+PYDL_INLINE void scan(T* out, const T* in, int64_t n, int64_t cols, int64_t out_stride, int64_t in_stride,
+                      double start) {
   if (cols == 1) {
     double total = start;
     int64_t i = 0;
@@ -62,7 +63,8 @@ void logcumsumexp(T* out, const T* in, int64_t n, int64_t cols, int64_t out_stri
       for (int64_t k = 0; k < width; k += vec<double>::size) {
         const vec<double> v = vec<double>::load(x + k), before = vec<double>::load(m + k);
         const vec<double> top = Max<double>{}.combine(before, v), shift = exp_shift(top);
-        const vec<double> sum = fma(vec<double>::load(s + k), exp_nonpositive(before - shift), exp_nonpositive(v - shift));
+        const vec<double> sum =
+            fma(vec<double>::load(s + k), exp_nonpositive(before - shift), exp_nonpositive(v - shift));
         top.store(m + k);
         sum.store(s + k);
         log_sum_exp(top, sum).store(y + k);

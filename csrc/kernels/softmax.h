@@ -11,13 +11,15 @@ template <class T> void softmax(T* y, const T* x, int64_t rows, int64_t cols, in
   T top[vec<T>::size], sum[vec<T>::size];
   vec<T> acc[vec<T>::size];
   if (cols * int64_t(sizeof(T)) > kCachedRowBytes) {
+    const bool past = past_cache(y, rows, cols);
     for (int64_t r = 0; r < rows; ++r, y += cols, x += x_stride) {
       sum_exp_rows<MaxOfNumbers<T>>(top, sum, x, 1, cols, x_stride);
       const vec<T> m(top[0]), inverse(1 / (sum[0] + (top[0] - top[0])));  // an infinite maximum makes the row NaN
-      for_vectors<T>(cols, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
-        lanes.store(exp_nonpositive(lanes.load(x + j) - m) * inverse, y + j);
+      write_vectors<T>(cols, past, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
+        lanes.write(exp_nonpositive(lanes.load(x + j) - m) * inverse, y + j);
       });
     }
+    stream_fence();
     return;
   }
   for_groups<T>(rows, cols, 2, [&](int64_t r, int64_t count) PYDL_FORCE_INLINE {
@@ -36,12 +38,14 @@ template <class T> void softmax(T* y, const T* x, int64_t rows, int64_t cols, in
     for (int64_t k = 0; k < count; ++k) {
       const vec<T> inverse(1 / sum[k]);
       T* out = y + (r + k) * cols;
-      for_vectors<T>(cols, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE { lanes.store(lanes.load(out + j) * inverse, out + j); });
+      for_vectors<T>(
+          cols, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE { lanes.store(lanes.load(out + j) * inverse, out + j); });
     }
   });
 }
 
 template <class T> void softmax_backward(T* dx, const T* y, const T* g, int64_t rows, int64_t cols) {
+  const bool past = past_cache(dx, rows, cols);
   T dot[vec<T>::size];
   vec<T> acc[vec<T>::size];
   for_groups<T>(rows, cols, 3, [&](int64_t r, int64_t count) PYDL_FORCE_INLINE {
@@ -53,48 +57,54 @@ template <class T> void softmax_backward(T* dx, const T* y, const T* g, int64_t 
     across_rows(Sum<T>{}, dot, acc, count);
     for (int64_t k = 0; k < count; ++k) {
       const vec<T> d(dot[k]);
-      for_vectors<T>(cols, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
+      write_vectors<T>(cols, past, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
         const int64_t i = k * cols + j;
-        lanes.store(lanes.load(y0 + i) * (lanes.load(g0 + i) - d), dx + r * cols + i);
+        lanes.write(lanes.load(y0 + i) * (lanes.load(g0 + i) - d), dx + r * cols + i);
       });
     }
   });
+  if (past) stream_fence();
 }
 
 template <class T> void log_softmax(T* y, const T* x, int64_t rows, int64_t cols, int64_t x_stride) {
   T top[vec<T>::size], sum[vec<T>::size];
+  const bool past = past_cache(y, rows, cols);
   for (T& s : sum) s = 1;
   for_groups<T>(rows, cols, 2, [&](int64_t r, int64_t count) PYDL_FORCE_INLINE {
     sum_exp_rows<MaxOfNumbers<T>>(top, sum, x + r * x_stride, count, cols, x_stride);
     log(vec<T>::load(sum)).store(sum);
     for (int64_t k = 0; k < count; ++k) {
       const vec<T> m(top[k]), log_sum(sum[k] + (top[k] - top[k]));
-      for_vectors<T>(cols, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
-        lanes.store(lanes.load(x + (r + k) * x_stride + j) - m - log_sum, y + (r + k) * cols + j);
+      write_vectors<T>(cols, past, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
+        lanes.write(lanes.load(x + (r + k) * x_stride + j) - m - log_sum, y + (r + k) * cols + j);
       });
     }
   });
+  if (past) stream_fence();
 }
 
 template <class T> void log_softmax_backward(T* dx, const T* y, const T* g, int64_t rows, int64_t cols) {
+  const bool past = past_cache(dx, rows, cols);
   T sum[vec<T>::size];
   for_groups<T>(rows, cols, 3, [&](int64_t r, int64_t count) PYDL_FORCE_INLINE {
     reduce_inner(Sum<T>{}, sum, g + r * cols, count, cols, cols);
     for (int64_t k = 0; k < count; ++k) {
       const vec<T> s(sum[k]);
-      for_vectors<T>(cols, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
+      write_vectors<T>(cols, past, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
         const int64_t i = (r + k) * cols + j;
-        lanes.store(lanes.load(g + i) - exp_nonpositive(lanes.load(y + i)) * s, dx + i);
+        lanes.write(lanes.load(g + i) - exp_nonpositive(lanes.load(y + i)) * s, dx + i);
       });
     }
   });
+  if (past) stream_fence();
 }
 
-// ---- over a middle axis ------------------------------------------------------------------------------------------------
+// ---- over a middle axis --------------------------------------------------------------------------------------------
 // Columns are cut into tiles whose running results (maximum and sum of exp, or a dot product) stay in L1; the rows
 // stream past twice, in memory order.
 inline constexpr int64_t kColumnTile = 512;
-template <class T, class F> PYDL_INLINE void for_column_tiles(int64_t batch, int64_t n, int64_t inner, int64_t stride, F f) {
+template <class T, class F>
+PYDL_INLINE void for_column_tiles(int64_t batch, int64_t n, int64_t inner, int64_t stride, F f) {
   for (int64_t b = 0; b < batch; ++b)
     for (int64_t j = 0; j < inner; j += kColumnTile)
       f(b * n * stride + j, inner - j < kColumnTile ? inner - j : kColumnTile);
@@ -102,6 +112,7 @@ template <class T, class F> PYDL_INLINE void for_column_tiles(int64_t batch, int
 
 template <bool Log, class T>
 PYDL_INLINE void softmax_columns(T* y, const T* x, int64_t batch, int64_t n, int64_t inner, int64_t stride) {
+  const bool past = past_cache(y, batch * n, stride);
   T top[kColumnTile], sum[kColumnTile];
   for_column_tiles<T>(batch, n, inner, stride, [&](int64_t at, int64_t width) PYDL_FORCE_INLINE {
     sum_exp_columns(top, sum, x + at, n, width, stride);
@@ -111,12 +122,13 @@ PYDL_INLINE void softmax_columns(T* y, const T* x, int64_t batch, int64_t n, int
     });
     for (int64_t i = 0; i < n; ++i) {
       const int64_t row = at + i * stride;
-      for_vectors<T>(width, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
+      write_vectors<T>(width, past, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
         const vec<T> d = lanes.load(x + row + j) - lanes.load(top + j), s = lanes.load(sum + j);
-        lanes.store(Log ? d - s : exp_nonpositive(d) * s, y + row + j);
+        lanes.write(Log ? d - s : exp_nonpositive(d) * s, y + row + j);
       });
     }
   });
+  if (past) stream_fence();
 }
 template <class T>
 void softmax_outer(T* y, const T* x, int64_t batch, int64_t n, int64_t inner, int64_t inner_stride) {
@@ -128,7 +140,9 @@ void log_softmax_outer(T* y, const T* x, int64_t batch, int64_t n, int64_t inner
 }
 
 template <bool Log, class T>
-PYDL_INLINE void softmax_columns_backward(T* dx, const T* y, const T* g, int64_t batch, int64_t n, int64_t inner, int64_t stride) {
+PYDL_INLINE void softmax_columns_backward(T* dx, const T* y, const T* g, int64_t batch, int64_t n, int64_t inner,
+                                          int64_t stride) {
+  const bool past = past_cache(dx, batch * n, stride);
   T total[kColumnTile];
   for_column_tiles<T>(batch, n, inner, stride, [&](int64_t at, int64_t width) PYDL_FORCE_INLINE {
     for (int64_t j = 0; j < width; ++j) total[j] = 0;
@@ -148,19 +162,22 @@ PYDL_INLINE void softmax_columns_backward(T* dx, const T* y, const T* g, int64_t
     for (; i < n; ++i) add_rows(i, std::integral_constant<int, 1>{});
     for (i = 0; i < n; ++i) {
       const int64_t row = at + i * stride;
-      for_vectors<T>(width, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
+      write_vectors<T>(width, past, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
         const vec<T> out = lanes.load(y + row + j), d = lanes.load(g + row + j), t = lanes.load(total + j);
-        lanes.store(Log ? d - exp_nonpositive(out) * t : out * (d - t), dx + row + j);
+        lanes.write(Log ? d - exp_nonpositive(out) * t : out * (d - t), dx + row + j);
       });
     }
   });
+  if (past) stream_fence();
 }
 template <class T>
-void softmax_outer_backward(T* dx, const T* y, const T* g, int64_t batch, int64_t n, int64_t inner, int64_t inner_stride) {
+void softmax_outer_backward(T* dx, const T* y, const T* g, int64_t batch, int64_t n, int64_t inner,
+                            int64_t inner_stride) {
   softmax_columns_backward<false>(dx, y, g, batch, n, inner, inner_stride);
 }
 template <class T>
-void log_softmax_outer_backward(T* dx, const T* y, const T* g, int64_t batch, int64_t n, int64_t inner, int64_t inner_stride) {
+void log_softmax_outer_backward(T* dx, const T* y, const T* g, int64_t batch, int64_t n, int64_t inner,
+                                int64_t inner_stride) {
   softmax_columns_backward<true>(dx, y, g, batch, n, inner, inner_stride);
 }
 

@@ -36,7 +36,7 @@ template <class T> class Workspace {
   T* data_;
 };
 
-// ---- what to do for a shape ------------------------------------------------------------------------------------------
+// ---- what to do for a shape ---------------------------------------------------------------------------------------
 enum class Method { Tiles, Dots, Row };
 
 // Chosen from shape, strides and ISA alone: it fixes the bits of the result.
@@ -53,12 +53,13 @@ int64_t even_block(int64_t n, int64_t limit, int64_t unit = 8) {
   return n <= limit ? std::max<int64_t>(n, 1) : round_up(ceil_div(n, ceil_div(n, limit)), unit);
 }
 
-// Whether the rows of a tile of A fall on the same few sets of the L1 cache (strides near multiples of 4 KiB), or A has
-// neither contiguous rows nor columns; else the tile kernels read A where it is about as fast as packed.
-template <class T> bool rows_collide(const GemmBlock<T>& g) {
-  if (g.a_rs == 1) return false;
-  const int64_t beyond_page = std::abs(g.a_rs) * int64_t(sizeof(T)) % 4096;
-  return g.a_cs != 1 || std::min(beyond_page, 4096 - beyond_page) < 16;
+// Whether a copy of A pays. The tile kernels read A in place about as fast as packed, unless neither its rows nor its
+// columns are contiguous, or a stride near a multiple of 4 KiB puts them all on the same few sets of the L1 cache.
+template <class T> bool a_wants_packing(const GemmBlock<T>& g, const GemmBlocking& size) {
+  if (g.m <= size.mr || g.n < 4 * size.nr) return false;
+  if (g.a_rs != 1 && g.a_cs != 1) return true;
+  const int64_t beyond_page = std::abs(g.a_cs == 1 ? g.a_rs : g.a_cs) * int64_t(sizeof(T)) % 4096;
+  return std::min(beyond_page, 4096 - beyond_page) < 16 && (g.a_cs == 1 || g.n >= 16 * size.nr);
 }
 
 // How many parts a long k is cut into: for a C so small beside k that its rows and columns, dealt out to threads, would
@@ -84,11 +85,12 @@ template <class T> Plan make_plan(const GemmBlock<T>& g) {
     plan.method = Method::Dots;
     plan.kc = even_block(k, size.dot_kc);
   } else {
-    plan.pack_a = g.n >= 4 * size.nr && g.m > size.mr && rows_collide(g);
+    plan.pack_a = a_wants_packing(g, size);
     // Rows of B are read where they are while they fit the L2 cache, start on cache lines, or are used too seldom to
     // repay a copy. Packed or not, the bits are the same.
     const bool large = k * g.n * int64_t(sizeof(T)) > (1 << 20) && g.m >= 14 * size.mr;
-    const bool split_lines = (reinterpret_cast<uintptr_t>(g.b) | uintptr_t(g.b_rs) * sizeof(T)) % 64 != 0 && g.m >= 10 * size.mr;
+    const bool split_lines =
+        g.m >= 10 * size.mr && (reinterpret_cast<uintptr_t>(g.b) | uintptr_t(g.b_rs) * sizeof(T)) % 64 != 0;
     const bool edge = !size.masked_columns && g.n % size.vector != 0;
     plan.pack_b = !g.b_packed && (!rows_of_b || large || split_lines || edge);
   }
@@ -109,7 +111,7 @@ int team_for(int64_t ns) {
   return int(std::min<int64_t>(num_threads(), ns / kWakeNs));
 }
 
-// ---- the loops ---------------------------------------------------------------------------------------------------------
+// ---- the loops ----------------------------------------------------------------------------------------------------
 template <class T> GemmBlock<T> block_of(const GemmBlock<T>& g, Range rows, Range columns, Range depth) {
   GemmBlock<T> part = g;
   part.m = rows.end - rows.begin;
@@ -125,8 +127,8 @@ template <class T> GemmBlock<T> block_of(const GemmBlock<T>& g, Range rows, Rang
   return part;
 }
 
-// How C is dealt out to a team: a grid of rows x columns of rectangles, the cheapest for its members. The unit of cost is
-// a vector multiply-add per unit of k; packing a value costs about one, reading it a fraction.
+// How C is dealt out to a team: a grid of rows x columns of rectangles, the cheapest for its members. The unit of cost
+// is a vector multiply-add per unit of k; packing a value costs about one, reading it a fraction.
 struct Grid { int rows, columns; };
 template <class T> Grid make_grid(const GemmBlock<T>& g, const Plan& plan, int team, int64_t unit) {
   constexpr int64_t kBarrier = 4000;
@@ -259,7 +261,7 @@ template <class T> void multiply(const GemmBlock<T>& g, const Plan& plan, int th
   else multiply_whole(g, plan, threads);
 }
 
-// ---- the problem in the form that the kernels take ---------------------------------------------------------------------
+// ---- the problem in the form that the kernels take ----------------------------------------------------------------
 template <class T> void transpose_problem(GemmBlock<T>& g, int64_t& c_cs) {
   std::swap(g.m, g.n);
   std::swap(g.a, g.b);
@@ -376,14 +378,14 @@ void gemm_packed(int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t a
   multiply(g, make_plan(g), team_for(estimate_ns(g)));
 }
 
-#define INSTANTIATE(T)                                                                                                 \
-  template void gemm(int64_t, int64_t, int64_t, T, const T*, int64_t, int64_t, const T*, int64_t, int64_t, T, T*,       \
-                     int64_t, int64_t, const Epilogue<T>&);                                                            \
-  template void gemm_batched(int64_t, int64_t, int64_t, int64_t, T, const T*, int64_t, int64_t, int64_t, const T*,      \
-                             int64_t, int64_t, int64_t, T, T*, int64_t, int64_t, int64_t, const Epilogue<T>&);         \
-  template int64_t gemm_packed_size<T>(int64_t, int64_t);                                                              \
-  template void gemm_pack(T*, int64_t, int64_t, const T*, int64_t, int64_t);                                           \
-  template void gemm_packed(int64_t, int64_t, int64_t, T, const T*, int64_t, int64_t, const T*, T, T*, int64_t,         \
+#define INSTANTIATE(T)                                                                                               \
+  template void gemm(int64_t, int64_t, int64_t, T, const T*, int64_t, int64_t, const T*, int64_t, int64_t, T, T*,    \
+                     int64_t, int64_t, const Epilogue<T>&);                                                          \
+  template void gemm_batched(int64_t, int64_t, int64_t, int64_t, T, const T*, int64_t, int64_t, int64_t, const T*,   \
+                             int64_t, int64_t, int64_t, T, T*, int64_t, int64_t, int64_t, const Epilogue<T>&);       \
+  template int64_t gemm_packed_size<T>(int64_t, int64_t);                                                            \
+  template void gemm_pack(T*, int64_t, int64_t, const T*, int64_t, int64_t);                                         \
+  template void gemm_packed(int64_t, int64_t, int64_t, T, const T*, int64_t, int64_t, const T*, T, T*, int64_t,      \
                             const Epilogue<T>&);
 INSTANTIATE(float)
 INSTANTIATE(double)

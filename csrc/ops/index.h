@@ -15,10 +15,16 @@ Tensor index_put_(const Tensor& x, const std::vector<Tensor>& indices, const Ten
 
 Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index);
 Tensor index_add_(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, const Scalar& alpha = Scalar(1));
+Tensor index_copy_(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source);
 Tensor gather(const Tensor& x, int64_t dim, const Tensor& index);
 Tensor scatter_add_(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& src);
+Tensor scatter_(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& src);
 Tensor nonzero(const Tensor& x);
 Tensor masked_fill(const Tensor& x, const Tensor& mask, const Operand& value);
 Tensor masked_select(const Tensor& x, const Tensor& mask);
+Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source);
+
+// An index as contiguous int64; raises unless all of it lies in [0, n), n being the size of `dim`.
+Tensor checked_index(const char* op, const Tensor& index, int64_t n, int64_t dim);
 
 }  // namespace pydl

@@ -107,7 +107,7 @@ static Tensor cross_entropy_indices(const Tensor& input, const Tensor& target, c
   const DType t = compute_dtype(input.dtype());
   const Tensor index = class_indices("cross_entropy", target, r, ignore_index), w = class_weights("cross_entropy", weight, r, t);
   const Tensor logits = contiguous(cast(r.flat.alias(), t));
-  const Tensor losses = Tensor::empty(Dims{r.rows}, t), row_weight = Tensor::empty(Dims{r.rows}, t), lse = Tensor::empty(Dims{r.rows}, t);
+  const Tensor losses = Tensor::empty(Dims{r.rows}, t), row_weight = Tensor::empty(Dims{r.rows}, t), lse = Tensor::empty(Dims{r.rows, 2}, t);
   return visit_float(t, [&](auto tag) -> Tensor {
     using T = typename decltype(tag)::type;
     const ClassTarget<T> classes{index.data<int64_t>(), w.defined() ? w.data<T>() : nullptr, ignore_index, T(smoothing)};
@@ -117,7 +117,7 @@ static Tensor cross_entropy_indices(const Tensor& input, const Tensor& target, c
       return c;
     };
     parallel_for(r.rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(r.classes, 1)), [&](int64_t b, int64_t e) {
-      kernels<T>().rowwise.cross_entropy(losses.data<T>() + b, row_weight.data<T>() + b, lse.data<T>() + b, logits.data<T>() + b * r.classes,
+      kernels<T>().rowwise.cross_entropy(losses.data<T>() + b, row_weight.data<T>() + b, lse.data<T>() + 2 * b, logits.data<T>() + b * r.classes,
                                          at(b), e - b, r.classes, r.classes);
     });
     const double divisor = reduction == Reduction::Mean ? add_up<T>(row_weight) : 1;
@@ -136,7 +136,7 @@ static Tensor cross_entropy_indices(const Tensor& input, const Tensor& target, c
         const Tensor dx = Tensor::empty(Dims{rows, cols}, t);
         const int64_t step = reduction == Reduction::None;
         parallel_for(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(cols, 1)), [&](int64_t b, int64_t e) {
-          kernels<T>().rowwise.cross_entropy_backward(dx.data<T>() + b * cols, lse.data<T>() + b, gd.data<T>() + b * step, step,
+          kernels<T>().rowwise.cross_entropy_backward(dx.data<T>() + b * cols, lse.data<T>() + 2 * b, gd.data<T>() + b * step, step,
                                                       logits.data<T>() + b * cols, at(b), e - b, cols, cols, T(1 / divisor));
         });
         return cast(dx, x.dtype());

@@ -1,11 +1,12 @@
 // Optimizer steps over lists of parameters: one call, one parallel pass over all elements of all parameters, no
-// history. The Python classes of pydl.optim own the hyper-parameters and the states; the formulas are in
-// kernels/optim.cpp.
+// history. The Python classes of pydl.optim own the hyper-parameters, the states and the step counts; the formulas are
+// in kernels/optim.cpp.
 #include <cmath>
 
 #include "kernels/table.h"
 #include "ops/call.h"
 #include "ops/copy.h"
+#include "ops/promote.h"
 #include "ops/registry.h"
 
 namespace pydl {
@@ -18,76 +19,76 @@ using List = std::vector<Tensor>;
 constexpr int64_t kUnit = 1024;
 constexpr int64_t kGrainUnits = 8;
 
-void check_count(const char* op, const char* what, const List& list, size_t count) {
-  if (list.size() != count)
-    fail<ValueError>(op, ": expected ", count, " ", what, ", one a parameter, got ", list.size());
+void check_count(const char* op, const char* what, size_t given, size_t count) {
+  if (given != count) fail<ValueError>(op, ": expected ", count, " ", what, ", one a parameter, got ", given);
 }
-
-// A tensor as dense memory of the dtype that kernels compute in. Parameters, gradients and states normally are that
-// already; half precision and odd strides work on a copy, written back at the end.
-class Dense {
- public:
-  Dense(const Tensor& t, bool written)
-      : original_(t), work_(cast(contiguous(t), compute_dtype(t.dtype()))), written_(written) {}
-  template <class T>
-  T* data() const {
-    return work_.data<T>();
-  }
-  void finish() const {
-    if (!written_) return;
-    if (!work_.is(original_)) copy_values(original_, work_);
-    original_.bump_version();
-  }
-
- private:
-  Tensor original_, work_;
-  bool written_;
-};
 
 // The parameters of one step with their gradients and states, checked. An optional state is an empty list.
 class Update {
  public:
-  Update(const char* op, const List& params, const List& grads, std::initializer_list<const List*> states)
-      : params_(params), states_(states.begin(), states.end()) {
-    check_count(op, "gradients", grads, params.size());
-    for (const List* s : states)
-      if (!s->empty()) check_count(op, "states", *s, params.size());
+  Update(const char* op, const List& params, const List& grads, std::initializer_list<const List*> states,
+         std::initializer_list<const List*> optional_states = {})
+      : params_(params), grads_(grads) {
+    check_count(op, "gradients", grads.size(), params.size());
+    for (const List* s : states) {
+      check_count(op, "states", s->size(), params.size());
+      states_.push_back(s);
+    }
+    for (const List* s : optional_states) {
+      if (!s->empty()) check_count(op, "states", s->size(), params.size());
+      states_.push_back(s);
+    }
     for (size_t i = 0; i < params.size(); ++i) {
       if (!is_floating(params[i].dtype())) fail<TypeError>(op, ": expected floating point parameters, got ", params[i]);
-      check_twin(op, params[i], grads[i], false);
-      check_twin(op, params[i], params[i], true);
-      for (const List* s : states)
-        if (!s->empty()) check_twin(op, params[i], (*s)[i], true);
-    }
-    dense_.reserve(params.size() * (2 + states.size()));
-    for (size_t i = 0; i < params.size(); ++i) {
-      dense_.emplace_back(params[i], true);
-      dense_.emplace_back(grads[i], false);
-      for (const List* s : states)
-        if (!s->empty()) dense_.emplace_back((*s)[i], true);
+      check_twin(op, params[i], grads[i]);
+      check_written(op, params[i]);
+      for (const List* s : states_) {
+        if (s->empty()) continue;
+        check_twin(op, params[i], (*s)[i]);
+        check_written(op, (*s)[i]);
+      }
     }
   }
 
-  // Runs `kernel(table)` of every parameter's dtype with that parameter's step.
+  // Runs `kernel(table)`, of the table of every parameter's dtype, with that parameter's step.
   template <class Step, class Kernel>
   void run(const std::vector<Step>& steps, const Kernel& kernel) {
     run_dtype<float>(steps, kernel);
     run_dtype<double>(steps, kernel);
-    for (const Dense& d : dense_) d.finish();
+    for (const auto& [original, copy] : copies_) copy_values(original, copy);
+    for (size_t i = 0; i < params_.size(); ++i) {
+      params_[i].bump_version();
+      for (const List* s : states_)
+        if (!s->empty()) (*s)[i].bump_version();
+    }
   }
 
  private:
-  static void check_twin(const char* op, const Tensor& param, const Tensor& t, bool written) {
-    if (!same_shape(param, t))
+  static void check_twin(const char* op, const Tensor& param, const Tensor& t) {
+    if (!same(param.sizes(), t.sizes()))
       fail<ShapeError>(op, ": expected a gradient and states like the parameter's ", param, ", got ", t);
     if (param.dtype() != t.dtype())
       fail<TypeError>(op, ": expected a gradient and states of ", param.dtype(), ", got ", t);
-    if (written && t.storage()->read_only) fail(op, ": expected writable memory, got a read-only tensor ", t);
-    if (written && t.may_self_overlap())
+  }
+  static void check_written(const char* op, const Tensor& t) {
+    if (t.storage()->read_only) fail(op, ": expected writable memory, got a read-only tensor ", t);
+    if (!t.is_contiguous() && t.may_self_overlap())
       fail(op, ": expected elements with memory of their own, got an expanded tensor ", t);
   }
-  static bool same_shape(const Tensor& a, const Tensor& b) {
-    return std::equal(a.sizes().begin(), a.sizes().end(), b.sizes().begin(), b.sizes().end());
+
+  // Dense memory of the dtype that kernels compute in. Tensors normally are that already; half precision and odd
+  // strides work on a copy, which `run` writes back.
+  template <class T>
+  const T* read(const Tensor& t) {
+    if (t.dtype() == dtype_of<T> && t.is_contiguous()) return t.data<T>();
+    inputs_.push_back(cast(contiguous(t), dtype_of<T>));
+    return inputs_.back().data<T>();
+  }
+  template <class T>
+  T* write(const Tensor& t) {
+    if (t.dtype() == dtype_of<T> && t.is_contiguous()) return t.data<T>();
+    copies_.emplace_back(t, cast(contiguous(t), dtype_of<T>));
+    return copies_.back().second.data<T>();
   }
 
   template <class T, class Step, class Kernel>
@@ -95,14 +96,14 @@ class Update {
     std::vector<ParamSlice<T>> slices;
     std::vector<const Step*> slice_steps;
     std::vector<int64_t> first_unit{0};
-    const Dense* d = dense_.data();
+    slices.reserve(params_.size());
+    slice_steps.reserve(params_.size());
+    first_unit.reserve(params_.size() + 1);
     for (size_t i = 0; i < params_.size(); ++i) {
-      const Dense *param = d++, *grad = d++, *state[3] = {};
-      for (size_t k = 0; k < states_.size(); ++k)
-        if (!states_[k]->empty()) state[k] = d++;
       if (compute_dtype(params_[i].dtype()) != dtype_of<T>) continue;
-      ParamSlice<T> s{param->data<T>(), grad->data<T>(), {}, params_[i].numel()};
-      for (int k = 0; k < 3; ++k) s.state[k] = state[k] ? state[k]->data<T>() : nullptr;
+      ParamSlice<T> s{write<T>(params_[i]), read<T>(grads_[i]), {}, params_[i].numel()};
+      for (size_t k = 0; k < states_.size(); ++k)
+        if (!states_[k]->empty()) s.state[k] = write<T>((*states_[k])[i]);
       slices.push_back(s);
       slice_steps.push_back(&steps[i]);
       first_unit.push_back(first_unit.back() + (s.n + kUnit - 1) / kUnit);
@@ -118,169 +119,142 @@ class Update {
     });
   }
 
-  const List& params_;
+  const List &params_, &grads_;
   SmallVector<const List*, 3> states_;
-  std::vector<Dense> dense_;
+  List inputs_;
+  std::vector<std::pair<Tensor, Tensor>> copies_;  // what was given, what the kernels worked on
 };
 
-// The step counters: scalar tensors, checked by the constructor, counted up and read one by one.
-class Steps {
- public:
-  Steps(const char* op, const List& counters, size_t count) : counters_(counters) {
-    check_count(op, "step counters", counters, count);
-    for (const Tensor& c : counters)
-      if (c.numel() != 1 || (c.dtype() != DType::Float32 && c.dtype() != DType::Float64))
-        fail<ValueError>(op, ": expected step counters of one float32 or float64 element, got ", c);
-  }
-  double advance(size_t i) const {
-    return change(counters_[i], [](auto t) { return t + 1; });
-  }
-  template <class F>
-  static double change(const Tensor& scalar, const F& f) {
-    scalar.bump_version();
-    return visit_float(scalar.dtype(),
-                       [&]<class T>(type_tag<T>) { return double(*scalar.data<T>() = T(f(*scalar.data<T>()))); });
-  }
+// make(step count) for every parameter; once for a run of parameters with the same count.
+template <class Make>
+auto for_steps(const char* op, IntSpan counts, size_t params, const Make& make) {
+  check_count(op, "step counts", counts.size(), params);
+  std::vector<decltype(make(1.0))> steps;
+  steps.reserve(params);
+  for (size_t i = 0; i < params; ++i)
+    steps.push_back(i > 0 && counts[i] == counts[i - 1] ? steps.back() : make(double(counts[i])));
+  return steps;
+}
 
- private:
-  const List& counters_;
-};
+// Weight decay is part of the gradient (coupled), or a factor on the parameter (decoupled).
+double coupled(double weight_decay, bool decoupled) { return decoupled ? 0 : weight_decay; }
+double decay_factor(double lr, double weight_decay, bool decoupled) { return decoupled ? 1 - lr * weight_decay : 1; }
 
 // ---- the optimizers ------------------------------------------------------------------------------------------------
 
-void sgd_step(const List& params, const List& grads, const List& momentum_buffers, double lr, double momentum,
-              double dampening, double weight_decay, bool nesterov, bool maximize, bool first) {
-  Call call("_sgd_step");
-  Update update(call.op, params, grads, {&momentum_buffers});
-  if (momentum != 0) check_count(call.op, "momentum buffers", momentum_buffers, params.size());
-  update.run(std::vector<SgdStep>(params.size(), {{weight_decay, maximize}, lr, momentum, dampening, nesterov, first}),
+void sgd(const List& params, const List& grads, const List& momentum_buffers, double lr, double momentum,
+         double dampening, double weight_decay, bool nesterov, bool maximize) {
+  Call call("optim.sgd");
+  if (momentum != 0) check_count(call.op, "momentum buffers", momentum_buffers.size(), params.size());
+  Update update(call.op, params, grads, {}, {&momentum_buffers});
+  update.run(std::vector<SgdStep>(params.size(), {{weight_decay, maximize}, lr, momentum, dampening, nesterov}),
              [](const auto& k) { return k.sgd; });
 }
 
-void adam_step(const List& params, const List& grads, const List& exp_avgs, const List& exp_avg_sqs,
-               const List& max_exp_avg_sqs, const List& state_steps, double lr, double beta1, double beta2, double eps,
-               double weight_decay, bool decoupled_weight_decay, bool maximize) {
-  Call call("_adam_step");
-  Update update(call.op, params, grads, {&exp_avgs, &exp_avg_sqs, &max_exp_avg_sqs});
-  check_count(call.op, "states", exp_avgs, params.size());
-  check_count(call.op, "states", exp_avg_sqs, params.size());
-  const Steps counters(call.op, state_steps, params.size());
-  const double coupled = decoupled_weight_decay ? 0 : weight_decay,
-               decay = decoupled_weight_decay ? 1 - lr * weight_decay : 1;
-  std::vector<AdamStep> steps(params.size());
-  for (size_t i = 0; i < steps.size(); ++i) {
-    const double t = counters.advance(i);
-    steps[i] = {{coupled, maximize},
-                beta1,
-                beta2,
-                eps,
-                lr / (1 - std::pow(beta1, t)),
-                std::sqrt(1 - std::pow(beta2, t)),
-                decay};
-  }
-  update.run(steps, [](const auto& k) { return k.adam; });
+void adam(const List& params, const List& grads, const List& exp_avgs, const List& exp_avg_sqs,
+          const List& max_exp_avg_sqs, IntSpan steps, double lr, double beta1, double beta2, double eps,
+          double weight_decay, bool decoupled, bool maximize) {
+  Call call("optim.adam");
+  Update update(call.op, params, grads, {&exp_avgs, &exp_avg_sqs}, {&max_exp_avg_sqs});
+  update.run(for_steps(call.op, steps, params.size(),
+                       [&](double t) {
+                         return AdamStep{{coupled(weight_decay, decoupled), maximize},
+                                         beta1,
+                                         beta2,
+                                         eps,
+                                         lr / (1 - std::pow(beta1, t)),
+                                         std::sqrt(1 - std::pow(beta2, t)),
+                                         decay_factor(lr, weight_decay, decoupled)};
+                       }),
+             [](const auto& k) { return k.adam; });
 }
 
-void nadam_step(const List& params, const List& grads, const List& exp_avgs, const List& exp_avg_sqs,
-                const List& mu_products, const List& state_steps, double lr, double beta1, double beta2, double eps,
-                double weight_decay, double momentum_decay, bool decoupled_weight_decay, bool maximize) {
-  Call call("_nadam_step");
+void nadam(const List& params, const List& grads, const List& exp_avgs, const List& exp_avg_sqs,
+           const Tensor& mu_products, IntSpan steps, double lr, double beta1, double beta2, double eps,
+           double weight_decay, double momentum_decay, bool decoupled, bool maximize) {
+  Call call("optim.nadam");
   Update update(call.op, params, grads, {&exp_avgs, &exp_avg_sqs});
-  check_count(call.op, "states", exp_avgs, params.size());
-  check_count(call.op, "states", exp_avg_sqs, params.size());
-  const Steps counters(call.op, state_steps, params.size());
-  const Steps products(call.op, mu_products, params.size());
-  const double coupled = decoupled_weight_decay ? 0 : weight_decay,
-               decay = decoupled_weight_decay ? 1 - lr * weight_decay : 1;
-  std::vector<NadamStep> steps(params.size());
-  for (size_t i = 0; i < steps.size(); ++i) {
-    const double t = counters.advance(i);
-    auto mu_at = [&](double s) { return beta1 * (1 - 0.5 * std::pow(0.96, s * momentum_decay)); };
-    const double mu = mu_at(t), mu_next = mu_at(t + 1);
-    const double product = Steps::change(mu_products[i], [mu](auto p) { return p * mu; });
-    steps[i] = {{coupled, maximize},
-                beta1,
-                beta2,
-                eps,
-                lr * (1 - mu) / (1 - product),
-                lr * mu_next / (1 - product * mu_next),
-                1 - std::pow(beta2, t),
-                decay};
+  if (mu_products.dtype() != DType::Float64 || !mu_products.is_contiguous())
+    fail<TypeError>(call.op, ": expected mu_products as a contiguous float64 vector, got ", mu_products);
+  check_count(call.op, "mu_products", size_t(mu_products.numel()), params.size());
+  check_count(call.op, "step counts", steps.size(), params.size());
+  std::vector<NadamStep> each(params.size());
+  for (size_t i = 0; i < each.size(); ++i) {
+    const double t = double(steps[i]), product = mu_products.data<double>()[i];
+    auto mu = [&](double s) { return beta1 * (1 - 0.5 * std::pow(0.96, s * momentum_decay)); };
+    each[i] = {{coupled(weight_decay, decoupled), maximize},
+               beta1,
+               beta2,
+               eps,
+               lr * (1 - mu(t)) / (1 - product),
+               lr * mu(t + 1) / (1 - product * mu(t + 1)),
+               1 - std::pow(beta2, t),
+               decay_factor(lr, weight_decay, decoupled)};
   }
-  update.run(steps, [](const auto& k) { return k.nadam; });
+  update.run(each, [](const auto& k) { return k.nadam; });
 }
 
-void radam_step(const List& params, const List& grads, const List& exp_avgs, const List& exp_avg_sqs,
-                const List& state_steps, double lr, double beta1, double beta2, double eps, double weight_decay,
-                bool decoupled_weight_decay, bool maximize) {
-  Call call("_radam_step");
+void radam(const List& params, const List& grads, const List& exp_avgs, const List& exp_avg_sqs, IntSpan steps,
+           double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled, bool maximize) {
+  Call call("optim.radam");
   Update update(call.op, params, grads, {&exp_avgs, &exp_avg_sqs});
-  check_count(call.op, "states", exp_avgs, params.size());
-  check_count(call.op, "states", exp_avg_sqs, params.size());
-  const Steps counters(call.op, state_steps, params.size());
-  const double coupled = decoupled_weight_decay ? 0 : weight_decay,
-               decay = decoupled_weight_decay ? 1 - lr * weight_decay : 1;
   const double rho_inf = 2 / (1 - beta2) - 1;
-  std::vector<RadamStep> steps(params.size());
-  for (size_t i = 0; i < steps.size(); ++i) {
-    const double t = counters.advance(i), beta2_t = std::pow(beta2, t);
-    const double rho = rho_inf - 2 * t * beta2_t / (1 - beta2_t);
-    const bool rectified = rho > 5;
-    double size = lr / (1 - std::pow(beta1, t));
-    if (rectified)
-      size *=
-          std::sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) * std::sqrt(1 - beta2_t);
-    steps[i] = {{coupled, maximize}, beta1, beta2, eps, size, rectified, decay};
-  }
-  update.run(steps, [](const auto& k) { return k.radam; });
+  update.run(for_steps(call.op, steps, params.size(),
+                       [&](double t) {
+                         const double beta2_t = std::pow(beta2, t);
+                         const double rho = rho_inf - 2 * t * beta2_t / (1 - beta2_t);
+                         const bool rectified = rho > 5;
+                         double size = lr / (1 - std::pow(beta1, t));
+                         if (rectified)
+                           size *= std::sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) *
+                                   std::sqrt(1 - beta2_t);
+                         return RadamStep{{coupled(weight_decay, decoupled), maximize},
+                                          beta1,
+                                          beta2,
+                                          eps,
+                                          size,
+                                          rectified,
+                                          decay_factor(lr, weight_decay, decoupled)};
+                       }),
+             [](const auto& k) { return k.radam; });
 }
 
-void adamax_step(const List& params, const List& grads, const List& exp_avgs, const List& exp_infs,
-                 const List& state_steps, double lr, double beta1, double beta2, double eps, double weight_decay,
-                 bool maximize) {
-  Call call("_adamax_step");
+void adamax(const List& params, const List& grads, const List& exp_avgs, const List& exp_infs, IntSpan steps, double lr,
+            double beta1, double beta2, double eps, double weight_decay, bool maximize) {
+  Call call("optim.adamax");
   Update update(call.op, params, grads, {&exp_avgs, &exp_infs});
-  check_count(call.op, "states", exp_avgs, params.size());
-  check_count(call.op, "states", exp_infs, params.size());
-  const Steps counters(call.op, state_steps, params.size());
-  std::vector<AdamaxStep> steps(params.size());
-  for (size_t i = 0; i < steps.size(); ++i)
-    steps[i] = {{weight_decay, maximize}, beta1, beta2, eps, lr / (1 - std::pow(beta1, counters.advance(i)))};
-  update.run(steps, [](const auto& k) { return k.adamax; });
+  update.run(
+      for_steps(call.op, steps, params.size(),
+                [&](double t) {
+                  return AdamaxStep{{weight_decay, maximize}, beta1, beta2, eps, lr / (1 - std::pow(beta1, t))};
+                }),
+      [](const auto& k) { return k.adamax; });
 }
 
-void rmsprop_step(const List& params, const List& grads, const List& square_avgs, const List& grad_avgs,
-                  const List& momentum_buffers, const List& state_steps, double lr, double alpha, double eps,
-                  double weight_decay, double momentum, bool maximize) {
-  Call call("_rmsprop_step");
-  Update update(call.op, params, grads, {&square_avgs, &grad_avgs, &momentum_buffers});
-  check_count(call.op, "states", square_avgs, params.size());
-  const Steps counters(call.op, state_steps, params.size());
-  for (size_t i = 0; i < params.size(); ++i) counters.advance(i);
+void rmsprop(const List& params, const List& grads, const List& square_avgs, const List& grad_avgs,
+             const List& momentum_buffers, double lr, double alpha, double eps, double weight_decay, double momentum,
+             bool maximize) {
+  Call call("optim.rmsprop");
+  Update update(call.op, params, grads, {&square_avgs}, {&grad_avgs, &momentum_buffers});
   update.run(std::vector<RmspropStep>(params.size(), {{weight_decay, maximize}, lr, alpha, eps, momentum}),
              [](const auto& k) { return k.rmsprop; });
 }
 
-void adagrad_step(const List& params, const List& grads, const List& state_sums, const List& state_steps, double lr,
-                  double lr_decay, double eps, double weight_decay, bool maximize) {
-  Call call("_adagrad_step");
+void adagrad(const List& params, const List& grads, const List& state_sums, IntSpan steps, double lr, double lr_decay,
+             double eps, double weight_decay, bool maximize) {
+  Call call("optim.adagrad");
   Update update(call.op, params, grads, {&state_sums});
-  check_count(call.op, "states", state_sums, params.size());
-  const Steps counters(call.op, state_steps, params.size());
-  std::vector<AdagradStep> steps(params.size());
-  for (size_t i = 0; i < steps.size(); ++i)
-    steps[i] = {{weight_decay, maximize}, eps, lr / (1 + (counters.advance(i) - 1) * lr_decay)};
-  update.run(steps, [](const auto& k) { return k.adagrad; });
+  update.run(for_steps(call.op, steps, params.size(),
+                       [&](double t) {
+                         return AdagradStep{{weight_decay, maximize}, eps, lr / (1 + (t - 1) * lr_decay)};
+                       }),
+             [](const auto& k) { return k.adagrad; });
 }
 
-void adadelta_step(const List& params, const List& grads, const List& square_avgs, const List& acc_deltas,
-                   const List& state_steps, double lr, double rho, double eps, double weight_decay, bool maximize) {
-  Call call("_adadelta_step");
+void adadelta(const List& params, const List& grads, const List& square_avgs, const List& acc_deltas, double lr,
+              double rho, double eps, double weight_decay, bool maximize) {
+  Call call("optim.adadelta");
   Update update(call.op, params, grads, {&square_avgs, &acc_deltas});
-  check_count(call.op, "states", square_avgs, params.size());
-  check_count(call.op, "states", acc_deltas, params.size());
-  const Steps counters(call.op, state_steps, params.size());
-  for (size_t i = 0; i < params.size(); ++i) counters.advance(i);
   update.run(std::vector<AdadeltaStep>(params.size(), {{weight_decay, maximize}, lr, rho, eps}),
              [](const auto& k) { return k.adadelta; });
 }
@@ -321,12 +295,13 @@ double total_norm_value(const List& tensors, double p) {
 }
 
 Tensor total_norm(const List& tensors, double norm_type) {
-  Call call("_total_norm");
+  Call call("optim.total_norm");
   if (!(norm_type > 0)) fail<ValueError>(call.op, ": expected a positive norm_type, got ", norm_type);
-  DType dtype = DType::Float32;
+  if (tensors.empty()) fail<ValueError>(call.op, ": expected at least one tensor, got none");
+  DType dtype = tensors[0].dtype();
   for (const Tensor& t : tensors) {
     if (!is_floating(t.dtype())) fail<TypeError>(call.op, ": expected floating point tensors, got ", t);
-    if (&t == &tensors[0] || t.dtype() == DType::Float64) dtype = t.dtype();
+    dtype = promote(dtype, t.dtype());
   }
   const double norm = total_norm_value(tensors, norm_type);
   const Tensor out = Tensor::empty({}, compute_dtype(dtype));
@@ -335,55 +310,52 @@ Tensor total_norm(const List& tensors, double norm_type) {
 }
 
 void scale_all(const List& tensors, double factor) {
-  Call call("_scale_all_");
+  Call call("optim.scale_all_");
   Update update(call.op, tensors, tensors, {});
-  update.run(std::vector<double>(tensors.size(), factor), [](const auto& k) { return k.scale; });
+  if (factor != 1) update.run(std::vector<double>(tensors.size(), factor), [](const auto& k) { return k.scale; });
 }
 
 // ---- registration --------------------------------------------------------------------------------------------------
 
 #define LISTS "(Tensor[] params, Tensor[] grads, "
-const int kInternal = kFunction | kNoGrad;
+const int kInPlace = kFunction | kNoGrad;
 const Operator ops[] = {
-    {&sgd_step,
-     "_sgd_step" LISTS "Tensor[] momentum_buffers, *, float lr, float momentum, float dampening, "
-     "float weight_decay, bool nesterov, bool maximize, bool first) -> ()",
-     kInternal, "One step of SGD, in place."},
-    {&adam_step,
-     "_adam_step" LISTS "Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor[] max_exp_avg_sqs, "
-     "Tensor[] state_steps, *, float lr, float beta1, float beta2, float eps, float weight_decay, "
-     "bool decoupled_weight_decay, bool maximize) -> ()",
-     kInternal, "One step of Adam or AdamW, in place."},
-    {&nadam_step,
-     "_nadam_step" LISTS "Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor[] mu_products, "
-     "Tensor[] state_steps, *, float lr, float beta1, float beta2, float eps, float weight_decay, "
-     "float momentum_decay, bool decoupled_weight_decay, bool maximize) -> ()",
-     kInternal, "One step of NAdam, in place."},
-    {&radam_step,
-     "_radam_step" LISTS "Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor[] state_steps, *, float lr, "
-     "float beta1, float beta2, float eps, float weight_decay, bool decoupled_weight_decay, bool maximize) -> ()",
-     kInternal, "One step of RAdam, in place."},
-    {&adamax_step,
-     "_adamax_step" LISTS "Tensor[] exp_avgs, Tensor[] exp_infs, Tensor[] state_steps, *, float lr, "
-     "float beta1, float beta2, float eps, float weight_decay, bool maximize) -> ()",
-     kInternal, "One step of Adamax, in place."},
-    {&rmsprop_step,
-     "_rmsprop_step" LISTS "Tensor[] square_avgs, Tensor[] grad_avgs, Tensor[] momentum_buffers, "
-     "Tensor[] state_steps, *, float lr, float alpha, float eps, float weight_decay, float momentum, "
+    {&sgd,
+     "optim.sgd" LISTS "Tensor[] momentum_buffers, *, float lr, float momentum, float dampening, float weight_decay, "
+     "bool nesterov, bool maximize) -> ()",
+     kInPlace, "One step of SGD."},
+    {&adam,
+     "optim.adam" LISTS "Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor[] max_exp_avg_sqs, int[] steps, *, float lr, "
+     "float beta1, float beta2, float eps, float weight_decay, bool decoupled, bool maximize) -> ()",
+     kInPlace, "One step of Adam or AdamW; with max_exp_avg_sqs, of AMSGrad. steps counts from 1, this step included."},
+    {&nadam,
+     "optim.nadam" LISTS "Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor mu_products, int[] steps, *, float lr, "
+     "float beta1, float beta2, float eps, float weight_decay, float momentum_decay, bool decoupled, "
      "bool maximize) -> ()",
-     kInternal, "One step of RMSprop, in place."},
-    {&adagrad_step,
-     "_adagrad_step" LISTS "Tensor[] state_sums, Tensor[] state_steps, *, float lr, float lr_decay, "
+     kInPlace, "One step of NAdam. steps and mu_products include this step."},
+    {&radam,
+     "optim.radam" LISTS "Tensor[] exp_avgs, Tensor[] exp_avg_sqs, int[] steps, *, float lr, float beta1, "
+     "float beta2, float eps, float weight_decay, bool decoupled, bool maximize) -> ()",
+     kInPlace, "One step of RAdam."},
+    {&adamax,
+     "optim.adamax" LISTS "Tensor[] exp_avgs, Tensor[] exp_infs, int[] steps, *, float lr, float beta1, float beta2, "
      "float eps, float weight_decay, bool maximize) -> ()",
-     kInternal, "One step of Adagrad, in place."},
-    {&adadelta_step,
-     "_adadelta_step" LISTS "Tensor[] square_avgs, Tensor[] acc_deltas, Tensor[] state_steps, *, "
-     "float lr, float rho, float eps, float weight_decay, bool maximize) -> ()",
-     kInternal, "One step of Adadelta, in place."},
-    {&total_norm, "_total_norm(Tensor[] tensors, float norm_type=2.0) -> Tensor", kInternal,
+     kInPlace, "One step of Adamax."},
+    {&rmsprop,
+     "optim.rmsprop" LISTS "Tensor[] square_avgs, Tensor[] grad_avgs, Tensor[] momentum_buffers, *, float lr, "
+     "float alpha, float eps, float weight_decay, float momentum, bool maximize) -> ()",
+     kInPlace, "One step of RMSprop, centered where there are grad_avgs."},
+    {&adagrad,
+     "optim.adagrad" LISTS "Tensor[] state_sums, int[] steps, *, float lr, float lr_decay, float eps, "
+     "float weight_decay, bool maximize) -> ()",
+     kInPlace, "One step of Adagrad."},
+    {&adadelta,
+     "optim.adadelta" LISTS "Tensor[] square_avgs, Tensor[] acc_deltas, *, float lr, float rho, float eps, "
+     "float weight_decay, bool maximize) -> ()",
+     kInPlace, "One step of Adadelta."},
+    {&total_norm, "optim.total_norm(Tensor[] tensors, float norm_type=2.0) -> Tensor", kFunction | kNoGrad,
      "The norm of all elements of all tensors."},
-    {&scale_all, "_scale_all_(Tensor[] tensors, float factor) -> ()", kInternal,
-     "Multiplies all tensors by a number, in place."},
+    {&scale_all, "optim.scale_all_(Tensor[] tensors, float factor) -> ()", kInPlace, "Multiplies all tensors."},
 };
 #undef LISTS
 

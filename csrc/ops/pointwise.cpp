@@ -120,17 +120,21 @@ bool wants_grad(const Operand& o) {
   return o.is_tensor() && o.tensor().impl()->autograd && autograd::requires_grad(o.tensor());
 }
 
-// What the gradients will read, saved before an in-place operation overwrites it: reading it then raises.
-Backward save_inputs(const PointwiseRow& row, std::span<const Operand> in, std::span<const Scalar> params, DType compute) {
+// What the gradients will read. The tensor that an in-place operation is about to overwrite is saved as a copy.
+Backward save_inputs(const PointwiseRow& row, std::span<const Operand> in, std::span<const Scalar> params, DType compute, const Out& out) {
   Backward backward{&row, {}, {}, {}, {}, {0, 0, 0}, {false, false, false}};
   PointwiseRow::Reads reads = 0;
   for (int i = 0; i < row.arity; ++i) {
     backward.wanted[i] = wants_grad(in[size_t(i)]);
     if (backward.wanted[i]) reads |= row.reads[i];
   }
-  if (reads & PointwiseReads::A) backward.a = autograd::save(as_tensor(in[0], compute));
-  if (reads & PointwiseReads::B) backward.b = autograd::save(as_tensor(in[1], compute));
-  if (reads & PointwiseReads::C) backward.c = autograd::save(as_tensor(in[2], compute));
+  auto save = [&](const Operand& o) {
+    const bool overwritten = out.kind == Out::Kind::Inplace && o.is_tensor() && o.tensor().is(out.target);
+    return autograd::save(overwritten ? clone(o.tensor()) : as_tensor(o, compute));
+  };
+  if (reads & PointwiseReads::A) backward.a = save(in[0]);
+  if (reads & PointwiseReads::B) backward.b = save(in[1]);
+  if (reads & PointwiseReads::C) backward.c = save(in[2]);
   for (size_t i = 0; i < params.size(); ++i) backward.params[i] = params[i].to_double();
   backward.reads_output = reads & PointwiseReads::Y;
   return backward;
@@ -185,7 +189,7 @@ Tensor pointwise(const PointwiseRow& row, std::initializer_list<Operand> tensors
   const PointwiseCall loop{row.name, loop_at(row.forward, compute), writes, test ? DType::Bool : result, cost_of(row)};
   if (!recorded) return run_pointwise(loop, inputs, out);
 
-  Backward backward = save_inputs(row, in, extra, compute);
+  Backward backward = save_inputs(row, in, extra, compute, out);
   const Tensor y = run_pointwise(loop, inputs, out);
   record(row, std::move(backward), y, in, out.kind == Out::Kind::Inplace);
   return y;

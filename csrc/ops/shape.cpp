@@ -1,7 +1,5 @@
 #include "ops/shape.h"
 
-#include <cstring>
-
 #include "autograd/node.h"
 #include "base/parallel.h"
 #include "kernels/table.h"
@@ -20,6 +18,40 @@ namespace {
 
 // An empty 1-d tensor is skipped by cat whatever the others look like, as in PyTorch.
 bool is_legacy_empty(const Tensor& t) { return t.dim() == 1 && t.numel() == 0; }
+
+// What one contiguous input of a cat contributes to each row of the output.
+struct Block {
+  const void* data;
+  int64_t at, size;
+};
+
+// Every row of y, of `width` elements, <- its blocks, one behind the other. Threads share the elements of y; whole rows
+// go in chunks that stay in cache from the first block to the last.
+template <class T>
+void join_blocks(const Tensor& y, const std::vector<Block>& blocks, int64_t width) {
+  constexpr int64_t kChunk = 64 * 1024 / int64_t(sizeof(T));
+  const bool stream = exceeds_cache(2 * int64_t(y.nbytes()));
+  auto copy = [&, move = move_kernels<T>().copy_rows](const Block& b, int64_t row, int64_t rows, int64_t first, int64_t last) {
+    move(y.data<T>() + row * width + b.at + first, width, static_cast<const T*>(b.data) + row * b.size + first, b.size, rows,
+         last - first, stream);
+  };
+  parallel_for(y.numel(), kChunk / 2, [&](int64_t begin, int64_t end) {
+    while (begin < end) {
+      const int64_t row = begin / width, column = begin % width, whole = (end - begin) / width;
+      if (column == 0 && whole > 0) {
+        const int64_t rows = std::clamp<int64_t>(kChunk / width, 1, whole);
+        for (const Block& b : blocks) copy(b, row, rows, 0, b.size);
+        begin += rows * width;
+        continue;
+      }
+      const int64_t stop = std::min(width, column + end - begin);
+      auto b = std::upper_bound(blocks.begin(), blocks.end(), column, [](int64_t c, const Block& o) { return c < o.at + o.size; });
+      for (; b != blocks.end() && b->at < stop; ++b)
+        copy(*b, row, 1, std::max<int64_t>(column - b->at, 0), std::min(stop - b->at, b->size));
+      begin += stop - column;
+    }
+  });
+}
 
 }  // namespace
 
@@ -45,35 +77,22 @@ Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {
     sizes[size_t(d)] += t.size(d);
   }
   const Tensor y = Tensor::empty(sizes, promotion.result());
-  int64_t outer = 1, inner = 1;
-  for (int64_t k = 0; k < y.dim(); ++k) (k < d ? outer : k > d ? inner : outer) *= k == d ? 1 : y.size(k);
+  const int64_t inner = y.stride(d);
+  std::vector<Block> blocks;
   int64_t at = 0;
   for (const Tensor& t : tensors) {
-    if (is_legacy_empty(t)) continue;
+    if (is_legacy_empty(t) || t.numel() == 0) continue;
     const int64_t n = t.size(d);
-    if (t.is_contiguous() && t.dtype() == y.dtype() && y.numel() > 0) {
-      const int64_t block = n * inner, stride = y.size(d) * inner, item = y.item_size();
-      char* to = static_cast<char*>(y.raw()) + at * inner * item;
-      const char* from = static_cast<const char*>(t.raw());
-      if (outer == 1) {
-        parallel_for(block * item, 1 << 17, [&](int64_t b, int64_t e) { std::memcpy(to + b, from + b, size_t(e - b)); });
-      } else {
-        visit_bits(item, [&](auto tag) {
-          using T = typename decltype(tag)::type;
-          parallel_for(outer, std::max<int64_t>(1, 32768 / std::max<int64_t>(block, 1)), [&](int64_t b, int64_t e) {
-            move_kernels<T>().copy_rows(reinterpret_cast<T*>(to) + b * stride, stride, reinterpret_cast<const T*>(from) + b * block, block, e - b, block,
-                                         y.nbytes() > size_t(cache_sizes().l3));
-          });
-        });
-      }
+    if (t.is_contiguous() && t.dtype() == y.dtype()) {
+      blocks.push_back({t.raw(), at * inner, n * inner});
     } else {
-      Dims strides(y.strides());
       Dims part(sizes);
       part[size_t(d)] = n;
-      copy_values(y.alias(part, strides, at * y.stride(d)), t);
+      copy_values(y.alias(part, y.strides(), at * y.stride(d)), t);
     }
     at += n;
   }
+  if (!blocks.empty()) visit_bits(y.item_size(), [&]<class T>(type_tag<T>) { join_blocks<T>(y, blocks, y.size(d) * inner); });
   if (autograd::needed(std::span<const Tensor>(tensors))) {
     Dims extents;
     for (const Tensor& t : tensors) extents.push_back(is_legacy_empty(t) ? -1 : t.size(d));
@@ -123,15 +142,62 @@ std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
   return parts;
 }
 
+namespace {
+
+// y <- x, both contiguous of `sizes`, with every other dimension reversed: the last if `last_turns`, else the one
+// before it.
+template <class T>
+void turn_blocks(const Tensor& y, const Tensor& x, Dims sizes, bool last_turns) {
+  while (sizes.size() < 2) sizes.insert(sizes.begin(), 1);
+  const MoveKernels<T>& move = move_kernels<T>();
+  const size_t rank = sizes.size();
+  const int64_t n = sizes[rank - 1], run = sizes[rank - 2];
+  parallel_for(y.numel() / n, 1 + 32 * 1024 / n, [&](int64_t row, int64_t end) {
+    while (row < end) {
+      // Rows of one run lie one behind the other in y, and one way or the other in x.
+      const int64_t first = row % run, rows = std::min(run - first, end - row);
+      int64_t source = last_turns ? first : run - 1 - first, stride = run, rest = row / run;
+      bool turns = last_turns;
+      for (size_t d = rank - 2; d-- > 0; turns = !turns) {
+        const int64_t c = rest % sizes[d];
+        source += (turns ? sizes[d] - 1 - c : c) * stride;
+        stride *= sizes[d];
+        rest /= sizes[d];
+      }
+      T* const to = y.data<T>() + row * n;
+      const T* const from = x.data<T>() + source * n;
+      if (last_turns) {
+        for (int64_t i = 0; i < rows; ++i) move.reverse(to + i * n, from + i * n, n);
+      } else {
+        move.copy_rows(to, n, from, -n, rows, n, false);
+      }
+      row += rows;
+    }
+  });
+}
+
+}  // namespace
+
 Tensor flip(const Tensor& x, IntSpan dims) {
   Call call("flip");
   const Dims which = dims.empty() ? Dims{} : wrap_dims(call.op, dims, x.dim());
-  Tensor y = x;
-  for (int64_t d : which) {
-    const Tensor backwards = arange(Scalar(x.size(d) - 1), Scalar(int64_t(-1)), Scalar(int64_t(-1)), DType::Int64);
-    y = x.size(d) ? index_select(y, d, backwards) : y;
+  const Tensor y = Tensor::empty(x.sizes(), x.dtype());
+  if (y.numel() > 0) {
+    // Neighbours of one direction are one dimension, so that directions take turns.
+    Dims sizes;
+    bool last_turns = false;
+    for (int64_t d = 0; d < x.dim(); ++d) {
+      if (x.size(d) == 1) continue;
+      const bool turns = std::find(which.begin(), which.end(), d) != which.end();
+      if (!sizes.empty() && turns == last_turns) sizes.back() *= x.size(d);
+      else sizes.push_back(x.size(d));
+      last_turns = turns;
+    }
+    visit_bits(x.item_size(), [&]<class T>(type_tag<T>) { turn_blocks<T>(y, contiguous(x.alias()), sizes, last_turns); });
   }
-  return y.is(x) ? clone(x) : y;
+  if (autograd::needed(x))
+    autograd::record("FlipBackward", y, {x}, [which](const Tensor& g) { return flip(g, which); });
+  return y;
 }
 
 Tensor repeat(const Tensor& x, IntSpan repeats) {

@@ -1,12 +1,16 @@
 // Elementary functions on vec<float> and vec<double>, from one source for every ISA.
 //
-// Accuracy, in units in the last place over the whole domain (measured; "libm" rows compute lane by lane in double):
-//     <= 1     sqrt rsqrt exp exp2 log sigmoid-free rounding, fmod remainder, pow
-//     <= 2     expm1 log2 log10 log1p sin cos asin acos atan sinh cosh tanh sigmoid erf hypot
-//     <= 4     tan atan2 asinh acosh atanh erfc, float64 erf
-//     libm     lgamma digamma polygamma erfinv i0 i1 nextafter, float64 pow, and sin cos tan fmod of huge arguments
-// NaN, infinities and -0 behave as in C and PyTorch. Subnormals are flushed around every kernel, so log, log2 and log10 count
-// a subnormal argument as zero. On the baseline, which lacks FMA, results may differ in the last bits and bounds hold.
+// Largest errors measured, in units in the last place (float32 densely over the domain, float64 on samples):
+//     1    sqrt exp exp2 log pow fmod remainder (exact), float32 erf
+//     2    expm1 log2 log1p sin cos acos atan atan2 hypot cosh asinh rsqrt, float64 tanh sigmoid
+//     2.5  log10 asin sinh tanh sigmoid acosh atanh
+//     4.5  tan erfc
+// ndtr keeps 10 + x^2 units in its lower tail (rounding x alone costs x^2). Lane by lane in double, through special.h:
+// lgamma digamma polygamma erfinv i0 i1 nextafter, float64 pow, and sin, cos, tan and fmod of huge arguments.
+//
+// NaN, infinities and -0 behave as in C and PyTorch. Subnormals are flushed around every kernel, so the logarithms
+// count a subnormal argument as zero. The baseline, which lacks FMA, differs in the last bits and may pass these
+// bounds by 0.2.
 //
 // Polynomials are minimax fits (Remez) of the function named beside them unless another source is given. The reductions
 // are Cody and Waite's, log's the one of fdlibm, erf's and erfc's shapes after N. Juffa.
@@ -78,9 +82,11 @@ template <class T> PYDL_INLINE mask<T> isposinf(vec<T> x) { return x == T(kInf);
 template <class T> PYDL_INLINE mask<T> isneginf(vec<T> x) { return x == -T(kInf); }
 template <class T> PYDL_INLINE mask<T> signbit(vec<T> x) { return mask<T>(bits(x) < 0); }
 // 0 for NaN, as PyTorch's.
-template <class T> PYDL_INLINE vec<T> sign(vec<T> x) { return select(x > 0, vec<T>(1), select(x < 0, -1, vec<T>(0))); }
+template <class T> PYDL_INLINE vec<T> sign(vec<T> x) {
+  return select(x > 0, 1, select(x < 0, -1, vec<T>(0)));
+}
 
-// NaN wins in maximum and minimum, loses in fmax and fmin. Of equal values (-0 and 0) maximum and minimum take the second.
+// NaN wins in maximum and minimum, loses in fmax and fmin. Of equal values (-0 and 0) the former take the second.
 template <class T> PYDL_INLINE vec<T> maximum(vec<T> a, std::type_identity_t<vec<T>> b) {
   return select(isnan(a), a, greater(a, b));
 }
@@ -243,14 +249,16 @@ template <class T> PYDL_INLINE vec<T> hypot(vec<T> a, vec<T> b) {
 }
 
 template <int Half, int... I> PYDL_INLINE vec<double> widen(vec<float> x, std::integer_sequence<int, I...>) {
-  return vec<double>(__builtin_convertvector(__builtin_shufflevector(x.v, x.v, (Half * int(sizeof...(I)) + I)...), vec<double>::raw));
+  const auto half = __builtin_shufflevector(x.v, x.v, (Half * int(sizeof...(I)) + I)...);
+  return vec<double>(__builtin_convertvector(half, vec<double>::raw));
 }
 template <int Half> PYDL_INLINE vec<double> widen(vec<float> x) {
   return widen<Half>(x, std::make_integer_sequence<int, vec<double>::size>{});
 }
 template <int... I> PYDL_INLINE vec<float> narrow(vec<double> a, vec<double> b, std::integer_sequence<int, I...>) {
   typedef float half __attribute__((vector_size(kVectorBytes / 2)));
-  return vec<float>(__builtin_shufflevector(__builtin_convertvector(a.v, half), __builtin_convertvector(b.v, half), I...));
+  const half low = __builtin_convertvector(a.v, half), high = __builtin_convertvector(b.v, half);
+  return vec<float>(__builtin_shufflevector(low, high, I...));
 }
 PYDL_INLINE vec<float> narrow(vec<double> a, vec<double> b) {
   return narrow(a, b, std::make_integer_sequence<int, vec<float>::size>{});
@@ -260,9 +268,9 @@ PYDL_INLINE vec<double> pow(vec<double> x, vec<double> y) { return map_lanes(x, 
 // a^y in double, good to 2^-28, for a and y that come from float32 and a > 0.
 PYDL_INLINE vec<double> pow_of_floats(vec<double> a, vec<double> y) {
   const LogParts<double> l = log_parts(a);
-  const vec<double> q = polynomial(l.f, 0.33333333892405564, -0.2499999707631615, 0.19999911250958868, -0.1666685507415586,
-                                   0.1429017456865224, -0.12498287163764708, 0.11014789670345763, -0.0992453836604379,
-                                   0.09988484216202008, -0.0986307461674049, 0.05386770111261073);
+  const vec<double> q = polynomial(l.f, 0.33333333892405564, -0.2499999707631615, 0.19999911250958868,
+                                   -0.1666685507415586, 0.1429017456865224, -0.12498287163764708, 0.11014789670345763,
+                                   -0.0992453836604379, 0.09988484216202008, -0.0986307461674049, 0.05386770111261073);
   const vec<double> square = l.f * l.f, log = l.f + fma(square, vec<double>(-0.5), square * l.f * q);
   const vec<double> power = clamp_keeping_nan(y * fma(log, vec<double>(1.4426950408889634), l.n), -160, 130);
   const vec<double> biased = power + kRounder<double>, r = (power - (biased - kRounder<double>)) * kLn2;
@@ -339,7 +347,8 @@ template <class T> PYDL_INLINE vec<T> tan(vec<T> x) {
 
 // asin(x) - x over x, for z = x^2 <= 1/4.
 template <class T> PYDL_INLINE vec<T> asin_tail(vec<T> z) {
-  if constexpr (kSingle<T>) return z * polynomial(z, 0.166667539, 0.0749524178, 0.0454770984, 0.0241476025, 0.0422185656);
+  if constexpr (kSingle<T>) return z * polynomial(z, 0.166667539, 0.0749524178, 0.0454770984, 0.0241476025,
+                                                  0.0422185656);
   else return z * polynomial(z, 0.16666666666666763, 0.07499999999970262, 0.04464285717512083, 0.030381942683621422,
                              0.0223722156600577, 0.017351600097955885, 0.013980961363793013, 0.011397776776494542,
                              0.010786524433660419, 0.0036830596037245645, 0.021763456805150103, -0.021077233924272493,
@@ -420,7 +429,8 @@ template <class T> PYDL_INLINE vec<T> erf(vec<T> x) {
   if constexpr (kSingle<T>) {
     far = a > 0.927734375f;
     a = lesser(vec<T>(4), a);
-    near = polynomial(square, 1.28379166e-1, -3.76125336e-1, 1.12819925e-1, -2.67681349e-2, 4.99119423e-3, -5.96761703e-4);
+    near = polynomial(square, 1.28379166e-1, -3.76125336e-1, 1.12819925e-1, -2.67681349e-2, 4.99119423e-3,
+                      -5.96761703e-4);
     exponent = fma(polynomial(a, -1.28717512e-1, -6.34846687e-1, -1.06777877e-1, 2.42546219e-2, -3.88396438e-3,
                               3.83197126e-4, -1.72853470e-5), a, -a);
   } else {
@@ -431,9 +441,10 @@ template <class T> PYDL_INLINE vec<T> erf(vec<T> x) {
                       1.6447517554440965e-06, -1.6209175345773597e-07, 1.3722975224490983e-08, -7.801189188553429e-10);
     exponent = polynomial(a, -2.9401942854240306e-08, -1.128378899338622, -0.6366208126238505, -0.10277058235037587,
                           0.019127561135448414, 0.0002030462058818163, -0.0016758372684098641, 0.0005531653138875149,
-                          2.141712062196905e-05, -0.0001104349815353929, 6.459507255059409e-05, -2.421642942508546e-05,
-                          6.764425079070121e-06, -1.4648497424319378e-06, 2.4720048042439605e-07, -3.205554579287147e-08,
-                          3.0929160909942486e-09, -2.0936091985526818e-10, 8.873573357612655e-12, -1.771644769199445e-13);
+                          2.141712062196905e-05, -0.0001104349815353929, 6.459507255059409e-05,
+                          -2.421642942508546e-05, 6.764425079070121e-06, -1.4648497424319378e-06,
+                          2.4720048042439605e-07, -3.205554579287147e-08, 3.0929160909942486e-09,
+                          -2.0936091985526818e-10, 8.873573357612655e-12, -1.771644769199445e-13);
   }
   return select(far, copysign(1 - exp(exponent), x), fma(x, near, x));
 }
@@ -443,8 +454,8 @@ template <class T> PYDL_INLINE vec<T> erfc(vec<T> x) {
   const vec<T> a = lesser(vec<T>(kSingle<T> ? 10.2 : 27.5), abs(x)), q = (a - 2) / (a + 2);
   vec<T> g;
   if constexpr (kSingle<T>) g = polynomial(q, 1.27697839, -0.092763895, -0.166031387, 0.164053102, -0.0542048611,
-                                           -0.00804401531, 0.00863755607, 0.00127120915, -0.00125306398, -0.000362019284,
-                                           2.77547403e-05);
+                                           -0.00804401531, 0.00863755607, 0.00127120915, -0.00125306398,
+                                           -0.000362019284, 2.77547403e-05);
   else g = polynomial(q, 1.2769783815525286, -0.092763826585746, -0.1660303976152914, 0.16405128003344085,
                       -0.05422000099189379, -0.008034015082389141, 0.00872265387166365, 0.0012713389654703895,
                       -0.0014568138870968573, -0.0004543408266810278, 0.00020636668026537903, 0.0001510391343283526,
@@ -457,13 +468,13 @@ template <class T> PYDL_INLINE vec<T> erfc(vec<T> x) {
   return select(x < 0, 2 - result, result);
 }
 
-// The normal distribution function. Its smaller half is exp(P(|x|)) in float32 up to 6 standard deviations, else by erfc.
+// The normal distribution function. In float32 its smaller half is exp(P(|x|)) up to 6 standard deviations.
 PYDL_INLINE vec<double> ndtr(vec<double> x) { return 0.5 * erfc(x * -0.7071067811865476); }
 PYDL_INLINE vec<float> ndtr(vec<float> x) {
   const vec<float> a = abs(x);
-  vec<float> half = exp(polynomial(a, -0.693147172, -0.797885041, -0.318305597, -0.0363497706, 0.00480338054, 2.38444036e-05,
-                                   -0.000215245916, 6.35863652e-05, -1.06739647e-05, 1.11514602e-06, -6.74893031e-08,
-                                   1.81072421e-09));
+  vec<float> half = exp(polynomial(a, -0.693147172, -0.797885041, -0.318305597, -0.0363497706, 0.00480338054,
+                                   2.38444036e-05, -0.000215245916, 6.35863652e-05, -1.06739647e-05, 1.11514602e-06,
+                                   -6.74893031e-08, 1.81072421e-09));
   const mask<float> near = a <= 6;
   if (__builtin_expect(!all_lanes(near), 0)) half = select(near, half, 0.5f * erfc(a * 0.7071067811865476f));
   return select(x > 0, 1 - half, half);
@@ -509,8 +520,9 @@ template <class T> PYDL_INLINE vec<T> logaddexp2(vec<T> a, vec<T> b) {
   return select((a == b) & isinf(a), a, y);
 }
 
-// ---- lane by lane -----------------------------------------------------------------------------------------------------
-#define PYDL_LANEWISE(name) template <class T> PYDL_INLINE vec<T> name(vec<T> x) { return map_lanes(x, special::name); }
+// ---- lane by lane ---------------------------------------------------------------------------------------------------
+#define PYDL_LANEWISE(name) \
+  template <class T> PYDL_INLINE vec<T> name(vec<T> x) { return map_lanes(x, special::name); }
 PYDL_LANEWISE(lgamma)
 PYDL_LANEWISE(digamma)
 PYDL_LANEWISE(erfinv)

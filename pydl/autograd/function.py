@@ -37,17 +37,17 @@ class Function:
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
         """Computes the outputs."""
-        raise NotImplementedError("forward: expected a Function that defines forward, got one that does not")
+        raise NotImplementedError("forward: expected a Function that defines it, got one that does not")
 
     @staticmethod
     def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Any) -> Any:
         """Keeps what backward needs, when forward has no ctx."""
-        raise NotImplementedError("setup_context: expected a Function that defines setup_context, got one that does not")
+        raise NotImplementedError("setup_context: expected a Function that defines it, got one that does not")
 
     @staticmethod
     def backward(ctx: FunctionCtx, *grad_outputs: Any) -> Any:
         """Turns the gradients of the outputs into those of the inputs."""
-        raise NotImplementedError("backward: expected a Function that defines backward, got one that does not")
+        raise NotImplementedError("backward: expected a Function that defines it, got one that does not")
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
@@ -83,8 +83,9 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
         if not _core.is_grad_enabled() or not wanted:
             return results
         several = isinstance(results, tuple)
-        tensors = [r.detach().requires_grad_() if isinstance(r, Tensor) else r for r in (results if several else (results,))]
-        marked = _NoSecondDerivative.apply(*tensors)
+        gradients = results if several else (results,)
+        leaves = [g.detach().requires_grad_() if isinstance(g, Tensor) else g for g in gradients]
+        marked = _NoSecondDerivative.apply(*leaves)
         return marked if several else marked[0]
 
     return decorated

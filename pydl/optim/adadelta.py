@@ -51,16 +51,14 @@ class Adadelta(OneCallOptimizer):
         return ("square_avg", "acc_delta")
 
     def _update(self, group: dict[str, Any], plan: Plan, grads: list[Tensor]) -> None:
-        steps = [step + 1 for step in plan.counts["step"]]
         _core.adadelta(
             plan.params,
             grads,
             *plan.buffers,
-            steps,
             lr=number(group["lr"]),
             rho=number(group["rho"]),
             eps=number(group["eps"]),
             weight_decay=number(group["weight_decay"]),
             maximize=group["maximize"],
         )
-        plan.counts["step"] = steps
+        plan.counts["step"] = [step + 1 for step in plan.counts["step"]]

@@ -76,7 +76,6 @@ class Adam(OneCallOptimizer):
             beta2=number(beta2),
             eps=number(group["eps"]),
             weight_decay=number(group["weight_decay"]),
-            amsgrad=group["amsgrad"],
             maximize=group["maximize"],
             decoupled=group["decoupled_weight_decay"],
         )

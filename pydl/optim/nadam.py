@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pydl
 from pydl import Tensor
 from pydl._core import optim as _core
 from pydl.optim._one_call import OneCallOptimizer, Plan, check_at_least_zero, check_betas, check_learning_rate, number
@@ -65,7 +66,7 @@ class NAdam(OneCallOptimizer):
             plan.params,
             grads,
             *plan.buffers,
-            mu_products,
+            pydl.tensor(mu_products, dtype=pydl.float64),
             steps,
             lr=number(group["lr"]),
             beta1=beta1,

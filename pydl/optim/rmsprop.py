@@ -55,7 +55,6 @@ class RMSprop(OneCallOptimizer):
         return (*names, "grad_avg") if group["centered"] else names
 
     def _update(self, group: dict[str, Any], plan: Plan, grads: list[Tensor]) -> None:
-        steps = [step + 1 for step in plan.counts["step"]]
         buffers = dict(zip(plan.names, plan.buffers, strict=True))
         _core.rmsprop(
             plan.params,
@@ -63,13 +62,11 @@ class RMSprop(OneCallOptimizer):
             buffers["square_avg"],
             buffers.get("grad_avg", []),
             buffers.get("momentum_buffer", []),
-            steps,
             lr=number(group["lr"]),
             alpha=number(group["alpha"]),
             eps=number(group["eps"]),
             weight_decay=number(group["weight_decay"]),
             momentum=number(group["momentum"]),
-            centered=group["centered"],
             maximize=group["maximize"],
         )
-        plan.counts["step"] = steps
+        plan.counts["step"] = [step + 1 for step in plan.counts["step"]]

@@ -4,8 +4,9 @@ from __future__ import annotations
 import gc
 import weakref
 
-import pydl
 import pytest
+
+import pydl
 
 
 class Exp(pydl.autograd.Function):

@@ -1,9 +1,10 @@
 """Gradients through views and in-place writes follow PyTorch's history rules: every program here runs in both."""
 from __future__ import annotations
 
-import pydl
 import pytest
 from support import same_bits
+
+import pydl
 
 
 def write_to_view(lib, x):

@@ -12,11 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CSRC = ROOT / "csrc"
 
-# What each room may include: itself and these. base <- simd <- kernels <- ops; base <- tensor <- autograd <- ops <- bindings.
-MAY_KNOW = {
-    "base": set(), "simd": {"base"}, "kernels": {"base", "simd"}, "tensor": {"base"}, "autograd": {"base", "tensor"},
-    "ops": {"base", "simd", "kernels", "tensor", "autograd"}, "bindings": {"base", "tensor", "autograd", "ops"}, "cuda": {"base"},
-}
+# What each room may include: itself and these.
+MAY_KNOW = {"base": set(), "simd": {"base"}, "kernels": {"base", "simd"}, "tensor": {"base"},
+    "autograd": {"base", "tensor"}, "ops": {"base", "simd", "kernels", "tensor", "autograd"},
+    "bindings": {"base", "tensor", "autograd", "ops"}, "cuda": {"base"},}
 LAYERS_OF_PYTHON = ["_core", "utils", "nn", "optim", "keras"]
 SOURCES = sorted(p for p in CSRC.rglob("*") if p.suffix in (".h", ".cpp", ".inc"))
 
@@ -46,13 +45,14 @@ def test_only_bindings_know_python():
 
 
 def test_one_place_for_openmp():
-    users = {str(p.relative_to(CSRC)) for p in SOURCES if re.search(r"^\s*#\s*pragma\s+omp|^\s*#\s*include\s+<omp\.h>", p.read_text(), re.M)}
+    users = {str(p.relative_to(CSRC)) for p in SOURCES if re.search(r"^\s*#\s*pragma\s+omp|^\s*#\s*include\s+<omp\.h>",
+        p.read_text(), re.M)}
     assert users <= {"base/parallel.cpp"}, f"OpenMP outside base/parallel.cpp: {users}"
 
 
 def test_kernels_are_pure():
     """No threads, allocation, exceptions or containers in kernels/."""
-    forbidden = re.compile(r"\b(throw|new|malloc|std::vector|std::string|std::thread|parallel_for|Tensor)\b(?!\s*(\(\w*\)\s*)?\w*_)")
+    forbidden = re.compile(r"\b(throw|new|malloc|std::vector|std::string|std::thread|parallel_for|Tensor)\b")
     for path in SOURCES:
         if room(path) == "kernels":
             code = re.sub(r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\"", "", path.read_text(), flags=re.S)
@@ -61,8 +61,8 @@ def test_kernels_are_pure():
 
 
 def test_files_are_read_in_one_sitting():
-    long = {str(p.relative_to(ROOT)): n for p in [*SOURCES, *(ROOT / "pydl").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
-            if (n := len(p.read_text().splitlines())) > 700}
+    long = {str(p.relative_to(ROOT)): n for p in [*SOURCES, *(ROOT / "pydl").rglob("*.py"),
+        *(ROOT / "tests").rglob("*.py")] if (n := len(p.read_text().splitlines())) > 700}
     assert not long, f"files of more than about 600 lines: {long}"
 
 
@@ -90,7 +90,8 @@ def test_python_layers_point_downwards(layer: str):
     above = LAYERS_OF_PYTHON[LAYERS_OF_PYTHON.index(layer) + 1:]
     for path in (ROOT / "pydl" / layer).rglob("*.py"):
         for name in imports(path):
-            assert not any(name == f"pydl.{a}" or name.startswith(f"pydl.{a}.") for a in above), f"{path.relative_to(ROOT)} imports {name}"
+            assert not any(name == f"pydl.{a}" or name.startswith(f"pydl.{a}.")
+                for a in above), f"{path.relative_to(ROOT)} imports {name}"
 
 
 def test_engine_does_not_lean_on_other_libraries():
@@ -114,6 +115,8 @@ def test_isa_objects_export_nothing_weak():
         pytest.skip("no build objects at hand")
     for path in objects:
         isa = re.search(r"(avx2|avx512)", str(path.relative_to(ROOT))).group()
-        listing = subprocess.run(["nm", "-C", "--defined-only", path], capture_output=True, text=True, check=True).stdout
-        weak = [line for line in listing.splitlines() if re.match(r"\S+\s+[WVu]\s", line) and f"pydl::{isa}::" not in line]
+        listing = subprocess.run(["nm", "-C", "--defined-only", path], capture_output=True, text=True,
+            check=True).stdout
+        weak = [line for line in listing.splitlines() if re.match(r"\S+\s+[WVu]\s",
+            line) and f"pydl::{isa}::" not in line]
         assert not weak, f"{path.name}: {weak[:5]}"

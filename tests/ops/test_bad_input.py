@@ -4,12 +4,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pydl
 import pytest
 from specs.spec import to_numpy
 from support import assert_starts_with
 
-F = {"float": pydl.arange(12.0).reshape(3, 4), "int": pydl.arange(12).reshape(3, 4), "bool": pydl.ones(3, 4, dtype=pydl.bool)}
+import pydl
+
+F = {"float": pydl.arange(12.0).reshape(3, 4), "int": pydl.arange(12).reshape(3, 4),
+    "bool": pydl.ones(3, 4, dtype=pydl.bool)}
 
 
 def f(*shape: int) -> Any:
@@ -198,8 +200,9 @@ def test_failed_write_changes_nothing(name: str):
 
 def test_failed_reads_change_nothing():
     operands = {k: v.clone() for k, v in F.items()}
-    for wrong in (lambda: operands["float"] @ operands["float"], lambda: pydl.cat([operands["float"], operands["int"][:, :2]]),
-                  lambda: operands["float"].gather(0, operands["int"] + 99)):
+    for wrong in (lambda: operands["float"] @ operands["float"],
+            lambda: pydl.cat([operands["float"], operands["int"][:, :2]]), lambda: operands["float"].gather(0,
+            operands["int"] + 99)):
         with pytest.raises((RuntimeError, IndexError)):
             wrong()
     for name, x in operands.items():

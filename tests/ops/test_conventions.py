@@ -4,9 +4,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pydl
 import pytest
 from specs.spec import to_numpy
+
+import pydl
 
 INF, NAN = math.inf, math.nan
 
@@ -17,16 +18,18 @@ def both(torch, f):
 
 def same(a, b) -> bool:
     x, y = to_numpy(a), to_numpy(b)
-    return x.shape == y.shape and bool((((x == y) & (np.signbit(x) == np.signbit(y))) | (np.isnan(x) & np.isnan(y))).all()) if x.dtype.kind == "f" else np.array_equal(x, y)
+    return x.shape == y.shape and bool((((x == y) & (np.signbit(x) == np.signbit(y)))
+        | (np.isnan(x) & np.isnan(y))).all()) if x.dtype.kind == "f" else np.array_equal(x, y)
 
 
-KINKS = {
-    "relu": [0.0, -0.0, NAN], "abs": [0.0, -0.0], "sign": [0.0], "clamp": [-1.0, 1.0, 2.0], "floor": [1.0], "nn.functional.relu6": [0.0, 6.0],
-    "nn.functional.hardtanh": [-1.0, 1.0], "nn.functional.leaky_relu": [0.0], "nn.functional.elu": [0.0], "nn.functional.hardswish": [-3.0, 3.0],
-    "nn.functional.hardsigmoid": [-3.0, 3.0], "nn.functional.softshrink": [0.5, -0.5], "nn.functional.hardshrink": [0.5, -0.5], "sqrt": [0.0, -1.0], "log": [0.0, -1.0],
-    "rsqrt": [0.0], "reciprocal": [0.0], "sinc": [0.0], "tanh": [INF, -INF, 100.0], "sigmoid": [INF, -INF, 100.0, -100.0], "exp": [-INF, 88.0, 100.0], "erf": [INF],
-    "nn.functional.softplus": [20.0, 21.0, -100.0], "nn.functional.gelu": [20.0, -20.0], "nn.functional.silu": [100.0, -100.0], "logit": [0.0, 1.0], "nan_to_num": [NAN, INF, -INF, 1.0],
-}
+KINKS = {"relu": [0.0, -0.0, NAN], "abs": [0.0, -0.0], "sign": [0.0], "clamp": [-1.0, 1.0, 2.0], "floor": [1.0],
+    "nn.functional.relu6": [0.0, 6.0], "nn.functional.hardtanh": [-1.0, 1.0], "nn.functional.leaky_relu": [0.0],
+    "nn.functional.elu": [0.0], "nn.functional.hardswish": [-3.0, 3.0], "nn.functional.hardsigmoid": [-3.0, 3.0],
+    "nn.functional.softshrink": [0.5, -0.5], "nn.functional.hardshrink": [0.5, -0.5], "sqrt": [0.0, -1.0],
+    "log": [0.0, -1.0], "rsqrt": [0.0], "reciprocal": [0.0], "sinc": [0.0], "tanh": [INF, -INF, 100.0],
+    "sigmoid": [INF, -INF, 100.0, -100.0], "exp": [-INF, 88.0, 100.0], "erf": [INF], "nn.functional.softplus": [20.0,
+    21.0, -100.0], "nn.functional.gelu": [20.0, -20.0], "nn.functional.silu": [100.0, -100.0], "logit": [0.0, 1.0],
+    "nan_to_num": [NAN, INF, -INF, 1.0],}
 
 
 @pytest.mark.parametrize("name", KINKS)
@@ -44,13 +47,16 @@ def test_values_and_gradients_at_kinks(name: str, torch_or_fail):
         assert to_numpy(a) == pytest.approx(to_numpy(b), rel=1e-5, abs=1e-30, nan_ok=True)
 
 
-TIES = {
-    "max": lambda x: x.max(), "min": lambda x: x.min(), "amax": lambda x: x.amax(1), "amin": lambda x: x.amin(0), "max_dim": lambda x: x.max(1)[0], "min_dim": lambda x: x.min(0)[0],
-    "median": lambda x: x.median(), "cummax": lambda x: x.cummax(1)[0], "maximum": lambda x: x.maximum(x.flip(1)), "minimum": lambda x: x.minimum(x.flip(0)), "sort": lambda x: x.sort(stable=True, dim=1)[0],
-    "prod_zero": lambda x: (x - 1).prod(1), "norm_zero": lambda x: (x * 0).norm(), "norm_zero_dim": lambda x: (x * 0).norm(dim=1), "norm_inf": lambda x: x.norm(p=INF), "std_zero": lambda x: (x * 0).std(1),
-    "fmax": lambda x: x.fmax(x * 1), "clamp_tensor": lambda x: x.clamp(x.detach(), x.detach() + 1), "abs_zero": lambda x: (x * 0).abs(), "topk": lambda x: x.topk(4, 1)[0].sum(1),
-    "pow_zero": lambda x: (x - 1) ** 2, "pow_zero_tensor": lambda x: (x - 1) ** x, "xlogy": lambda x: (x - 1).xlogy(x), "cumprod": lambda x: (x - 1).cumprod(1), "dist": lambda x: x.dist(x.detach()),
-}
+TIES = {"max": lambda x: x.max(), "min": lambda x: x.min(), "amax": lambda x: x.amax(1), "amin": lambda x: x.amin(0),
+    "max_dim": lambda x: x.max(1)[0], "min_dim": lambda x: x.min(0)[0], "median": lambda x: x.median(),
+    "cummax": lambda x: x.cummax(1)[0], "maximum": lambda x: x.maximum(x.flip(1)),
+    "minimum": lambda x: x.minimum(x.flip(0)), "sort": lambda x: x.sort(stable=True, dim=1)[0],
+    "prod_zero": lambda x: (x - 1).prod(1), "norm_zero": lambda x: (x * 0).norm(),
+    "norm_zero_dim": lambda x: (x * 0).norm(dim=1), "norm_inf": lambda x: x.norm(p=INF),
+    "std_zero": lambda x: (x * 0).std(1), "fmax": lambda x: x.fmax(x * 1), "clamp_tensor": lambda x: x.clamp(x.detach(),
+    x.detach() + 1), "abs_zero": lambda x: (x * 0).abs(), "topk": lambda x: x.topk(4, 1)[0].sum(1),
+    "pow_zero": lambda x: (x - 1) ** 2, "pow_zero_tensor": lambda x: (x - 1) ** x, "xlogy": lambda x: (x - 1).xlogy(x),
+    "cumprod": lambda x: (x - 1).cumprod(1), "dist": lambda x: x.dist(x.detach()),}
 
 
 @pytest.mark.parametrize("name", TIES)
@@ -64,8 +70,9 @@ def test_gradients_at_ties(name: str, torch_or_fail):
 
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, INF, -INF, NAN, 2.5, -2.5]
-PAIRED = ("add", "sub", "mul", "div", "maximum", "minimum", "fmax", "fmin", "pow", "fmod", "remainder", "atan2", "copysign", "hypot", "lt", "le", "eq", "ne", "floor_divide", "logaddexp", "xlogy",
-          "heaviside", "nextafter", "isclose")
+PAIRED = ("add", "sub", "mul", "div", "maximum", "minimum", "fmax", "fmin", "pow", "fmod", "remainder", "atan2",
+    "copysign", "hypot", "lt", "le", "eq", "ne", "floor_divide", "logaddexp", "xlogy", "heaviside", "nextafter",
+    "isclose")
 
 
 @pytest.mark.parametrize("name", PAIRED)
@@ -77,13 +84,17 @@ def test_special_values_of_pairs(name: str, torch_or_fail):
     assert same(ours, theirs) or to_numpy(ours) == pytest.approx(to_numpy(theirs), rel=1e-6, nan_ok=True)
 
 
-REDUCED = {
-    "max": lambda x: x.max(1), "min": lambda x: x.min(1), "amax": lambda x: x.amax(1), "argmax": lambda x: x.argmax(1), "argmin": lambda x: x.argmin(1), "sum": lambda x: x.sum(1), "mean": lambda x: x.mean(1),
-    "softmax": lambda x: x.softmax(1), "log_softmax": lambda x: x.log_softmax(1), "logsumexp": lambda x: x.logsumexp(1), "sort": lambda x: x.sort(stable=True, dim=1), "median": lambda x: x.median(1)[0],
-    "nanmedian": lambda x: x.nanmedian(1)[0], "cumsum": lambda x: x.cumsum(1), "cummax": lambda x: x.cummax(1), "topk": lambda x: x.topk(3, 1)[0], "var": lambda x: x.var(1), "any": lambda x: x.any(1),
-    "all": lambda x: x.all(1), "unique": lambda x: x[:5].unique(), "norm": lambda x: x.norm(dim=1), "prod": lambda x: x.prod(1), "nansum": lambda x: x.nansum(1), "count": lambda x: x.count_nonzero(1),
-}
-ROWS = [[1.0, NAN, 2.0, 3.0], [INF, 1.0, INF, 2.0], [-INF, -INF, -INF, -INF], [INF, -INF, 0.0, 1.0], [-0.0, 0.0, -0.0, 0.0], [NAN, NAN, NAN, NAN], [1e30, 1e30, -1e30, 1.0]]
+REDUCED = {"max": lambda x: x.max(1), "min": lambda x: x.min(1), "amax": lambda x: x.amax(1),
+    "argmax": lambda x: x.argmax(1), "argmin": lambda x: x.argmin(1), "sum": lambda x: x.sum(1),
+    "mean": lambda x: x.mean(1), "softmax": lambda x: x.softmax(1), "log_softmax": lambda x: x.log_softmax(1),
+    "logsumexp": lambda x: x.logsumexp(1), "sort": lambda x: x.sort(stable=True, dim=1),
+    "median": lambda x: x.median(1)[0], "nanmedian": lambda x: x.nanmedian(1)[0], "cumsum": lambda x: x.cumsum(1),
+    "cummax": lambda x: x.cummax(1), "topk": lambda x: x.topk(3, 1)[0], "var": lambda x: x.var(1),
+    "any": lambda x: x.any(1), "all": lambda x: x.all(1), "unique": lambda x: x[:5].unique(),
+    "norm": lambda x: x.norm(dim=1), "prod": lambda x: x.prod(1), "nansum": lambda x: x.nansum(1),
+    "count": lambda x: x.count_nonzero(1),}
+ROWS = [[1.0, NAN, 2.0, 3.0], [INF, 1.0, INF, 2.0], [-INF, -INF, -INF, -INF], [INF, -INF, 0.0, 1.0],
+    [-0.0, 0.0, -0.0, 0.0], [NAN, NAN, NAN, NAN], [1e30, 1e30, -1e30, 1.0]]
 
 
 @pytest.mark.parametrize("name", REDUCED)
@@ -93,14 +104,19 @@ def test_special_values_of_rows(name: str, torch_or_fail):
         assert to_numpy(a).astype(float) == pytest.approx(to_numpy(b).astype(float), rel=1e-6, nan_ok=True)
 
 
-EMPTY = {
-    "sum": lambda lib, x: x.sum(), "sum_dim": lambda lib, x: x.sum(0), "prod": lambda lib, x: x.prod(), "mean": lambda lib, x: x.mean(), "all": lambda lib, x: x.all(), "any": lambda lib, x: x.any(), "norm": lambda lib, x: x.norm(),
-    "var": lambda lib, x: x.var(), "matmul": lambda lib, x: x.t() @ x, "matmul_out": lambda lib, x: x @ x.t(), "softmax": lambda lib, x: x.softmax(0), "sort": lambda lib, x: x.sort(0)[0], "cumsum": lambda lib, x: x.cumsum(0),
-    "unique": lambda lib, x: x.unique(), "nonzero": lambda lib, x: x.nonzero(), "cat": lambda lib, x: lib.cat([x, x]), "logsumexp": lambda lib, x: x.logsumexp(0), "max_over_other": lambda lib, x: x.amax(1),
-    "linear": lambda lib, x: lib.nn.functional.linear(x, lib.ones(2, 3)), "layer_norm": lambda lib, x: lib.nn.functional.layer_norm(x, (3,)), "mse": lambda lib, x: lib.nn.functional.mse_loss(x, x),
-    "cross_entropy": lambda lib, x: lib.nn.functional.cross_entropy(x, lib.zeros(0, dtype=lib.int64)), "index": lambda lib, x: x[lib.zeros(0, dtype=lib.int64)], "gather": lambda lib, x: x.gather(0, lib.zeros(0, 3, dtype=lib.int64)),
-    "repeat": lambda lib, x: x.repeat(2, 2), "flip": lambda lib, x: x.flip(0), "roll": lambda lib, x: x.roll(1, 0), "tril": lambda lib, x: x.tril(), "einsum": lambda lib, x: lib.einsum("ij,ij->", x, x), "expand": lambda lib, x: x.expand(2, 0, 3),
-}
+EMPTY = {"sum": lambda lib, x: x.sum(), "sum_dim": lambda lib, x: x.sum(0), "prod": lambda lib, x: x.prod(),
+    "mean": lambda lib, x: x.mean(), "all": lambda lib, x: x.all(), "any": lambda lib, x: x.any(), "norm": lambda lib,
+    x: x.norm(), "var": lambda lib, x: x.var(), "matmul": lambda lib, x: x.t() @ x, "matmul_out": lambda lib,
+    x: x @ x.t(), "softmax": lambda lib, x: x.softmax(0), "sort": lambda lib, x: x.sort(0)[0], "cumsum": lambda lib,
+    x: x.cumsum(0), "unique": lambda lib, x: x.unique(), "nonzero": lambda lib, x: x.nonzero(), "cat": lambda lib,
+    x: lib.cat([x, x]), "logsumexp": lambda lib, x: x.logsumexp(0), "max_over_other": lambda lib, x: x.amax(1),
+    "linear": lambda lib, x: lib.nn.functional.linear(x, lib.ones(2, 3)), "layer_norm": lambda lib,
+    x: lib.nn.functional.layer_norm(x, (3,)), "mse": lambda lib, x: lib.nn.functional.mse_loss(x, x),
+    "cross_entropy": lambda lib, x: lib.nn.functional.cross_entropy(x, lib.zeros(0, dtype=lib.int64)),
+    "index": lambda lib, x: x[lib.zeros(0, dtype=lib.int64)], "gather": lambda lib,
+    x: x.gather(0, lib.zeros(0, 3, dtype=lib.int64)), "repeat": lambda lib, x: x.repeat(2, 2), "flip": lambda lib,
+    x: x.flip(0), "roll": lambda lib, x: x.roll(1, 0), "tril": lambda lib, x: x.tril(), "einsum": lambda lib,
+    x: lib.einsum("ij,ij->", x, x), "expand": lambda lib, x: x.expand(2, 0, 3),}
 
 
 @pytest.mark.parametrize("name", EMPTY)
@@ -129,7 +145,8 @@ def test_integers_wrap_and_divide_towards_minus_infinity():
     assert (pydl.tensor([127], dtype=pydl.int8) + 1).tolist() == [-128]
     assert (pydl.tensor([0], dtype=pydl.uint8) - 1).tolist() == [255]
     assert (pydl.tensor([-7, 7]) // 2).tolist() == [-4, 3] and (pydl.tensor([-7, 7]) % 3).tolist() == [2, 1]
-    assert pydl.div(pydl.tensor([-7]), 2, rounding_mode="trunc").tolist() == [-3] and pydl.tensor([-7]).fmod(3).tolist() == [-1]
+    assert pydl.div(pydl.tensor([-7]), 2,
+        rounding_mode="trunc").tolist() == [-3] and pydl.tensor([-7]).fmod(3).tolist() == [-1]
     assert pydl.tensor([-(2**63)]).abs().tolist() == [-(2**63)]
     assert (pydl.tensor([2, 3]) ** 3).tolist() == [8, 27]
 

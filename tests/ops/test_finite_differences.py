@@ -7,9 +7,10 @@ derivative, in x and in c together.
 from __future__ import annotations
 
 import numpy as np
-import pydl
 from specs.spec import Case, flat_tensors, gradient_cases, tensors, tree_map
 from support import cotangents, float_outputs
+
+import pydl
 
 STEP = 1e-6
 TOLERANCE = 2e-6
@@ -83,5 +84,6 @@ def test_second_order(case: Case):
     start = first(problem.leaves, c, v)  # constant where the operator is flat
     second = pydl.autograd.grad(start, variables, allow_unused=True) if start.requires_grad else [None] * len(variables)
     u = problem.directions(variables)
-    above, below = (first(moved[:n], moved[n:], v).item() for moved in (shifted(variables, u, s) for s in (STEP, -STEP)))
+    above, below = (first(moved[:n], moved[n:], v).item() for moved in (shifted(variables, u, s) for s in (STEP,
+        -STEP)))
     assert_derivative(float(dot(second, u)), above, below, scale=abs(above) * 1e-3)

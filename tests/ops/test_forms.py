@@ -4,11 +4,24 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 
-import pydl
 import pytest
 from specs import TABLE
-from specs.spec import Array, Case, Spec, dtype_name, flat_tensors, is_float, results, sample, tensors, to_numpy, tree_map
+from specs.spec import (
+    Array,
+    Case,
+    Spec,
+    dtype_name,
+    flat_tensors,
+    is_float,
+    results,
+    sample,
+    tensors,
+    to_numpy,
+    tree_map,
+)
 from support import assert_close, largest, same_bits
+
+import pydl
 
 VIEWS = ("squeeze", "unsqueeze", "transpose", "t", "as_strided", "detach")  # in place they change no value
 SPECS = [s for s in TABLE.values() if not s.random]
@@ -67,11 +80,13 @@ def test_inplace(case: Case):
     """The same values in the same memory, under a new version."""
     inputs, want = call_with(case, case.spec.function(pydl))
     args, kwargs = case.draw()
-    if want[0].shape != inputs[0].shape or not isinstance(args[0], Array) or "dtype" in kwargs or case.spec.base in VIEWS:
+    if want[0].shape != inputs[0].shape or not isinstance(args[0],
+            Array) or "dtype" in kwargs or case.spec.base in VIEWS:
         return
     if want[0].dtype not in (inputs[0].dtype, pydl.bool):
         return
-    args, kwargs = tensors(pydl, (tree_map(lambda a: replace(a, layout="contiguous") if a.layout == "expanded" else a, Array, args), kwargs))
+    args, kwargs = tensors(pydl, (tree_map(lambda a: replace(a, layout="contiguous") if a.layout == "expanded" else a,
+        Array, args), kwargs))
     x, version, place = args[0], args[0]._version, args[0].data_ptr()
     out = getattr(x, case.spec.base + "_")(*args[1:], **kwargs)
     assert out is x
@@ -83,7 +98,8 @@ def test_out(case: Case):
     """Results go where out= says: into an empty tensor, which takes their shape, or over memory that fits."""
     _, want = call_with(case, case.spec.function(pydl))
     empty = [pydl.empty(0, dtype=w.dtype) for w in want]
-    transposed = [pydl.zeros(tuple(reversed(w.shape)), dtype=w.dtype).permute(tuple(reversed(range(w.ndim)))) for w in want]
+    transposed = [pydl.zeros(tuple(reversed(w.shape)), dtype=w.dtype).permute(tuple(reversed(range(w.ndim))))
+        for w in want]
     for outs in (empty, transposed):
         places = [o.data_ptr() for o in outs]
         _, got = call_with(case, case.spec.function(pydl), out=outs[0] if len(outs) == 1 else tuple(outs))
@@ -99,7 +115,8 @@ def test_forms_are_pytorchs(spec: Spec, torch_or_fail):
     torch = torch_or_fail
     for lib in (torch, pydl):
         if "." not in spec.name:
-            assert hasattr(lib.Tensor, spec.base) == ("m" in spec.forms or spec.base == "where")  # x.where(condition, y)
+            method = "m" in spec.forms or spec.base == "where"  # x.where(condition, y)
+            assert hasattr(lib.Tensor, spec.base) == method
             assert callable(getattr(lib, spec.base, None)) == ("f" in spec.forms)
             inplace = hasattr(lib.Tensor, spec.base + "_") and not spec.base.endswith("_")
             assert inplace == ("i" in spec.forms)
@@ -129,8 +146,8 @@ def test_where_as_method():
 # ---- out= that does not fit ------------------------------------------------------------------------------------------
 
 FITTING = {"add": lambda out: pydl.add(pydl.ones(3), 1.5, out=out), "exp": lambda out: pydl.exp(pydl.ones(3), out=out),
-           "sum": lambda out: pydl.sum(pydl.ones(3, 3), 0, out=out), "mm": lambda out: pydl.mm(pydl.ones(1, 2), pydl.ones(2, 3), out=out),
-           "cat": lambda out: pydl.cat([pydl.ones(1), pydl.ones(2)], out=out)}
+    "sum": lambda out: pydl.sum(pydl.ones(3, 3), 0, out=out), "mm": lambda out: pydl.mm(pydl.ones(1, 2),
+    pydl.ones(2, 3), out=out), "cat": lambda out: pydl.cat([pydl.ones(1), pydl.ones(2)], out=out)}
 
 
 @pytest.mark.parametrize("name", [name for name in FITTING if name != "sum"])  # sum computes in the dtype of out

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pydl
 import pytest
+
+import pydl
 
 HERE = Path(__file__).parent
 ISAS = list(pydl._core.build_info()["isas"])
@@ -21,17 +22,20 @@ def test_operators(isa: str):
     command += ["-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "--per-op", "3", "--tb=line"]
     command += [str(HERE / f) for f in ("test_reference.py", "test_finite_differences.py", "test_bits.py")]
     command += ["-k", "not int8 and not int16 and not int32 and not bool and not second_order"]
-    done = subprocess.run(command, env={**os.environ, "PYDL_ISA": isa}, cwd=HERE, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env={**os.environ, "PYDL_ISA": isa}, cwd=HERE, capture_output=True, text=True,
+        check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_choice_is_honoured(isa: str):
     code = "import pydl; print(pydl._core.build_info()['isa'])"
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYDL_ISA": isa}, cwd=HERE, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYDL_ISA": isa}, cwd=HERE,
+        capture_output=True, text=True, check=True)
     assert done.stdout.strip() == isa
 
 
 def test_unknown_isa_is_refused():
-    done = subprocess.run([sys.executable, "-c", "import pydl"], env={**os.environ, "PYDL_ISA": "avx1024"}, cwd=HERE, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", "import pydl"], env={**os.environ, "PYDL_ISA": "avx1024"}, cwd=HERE,
+        capture_output=True, text=True, check=False)
     assert done.returncode != 0 and "avx1024" in done.stderr

@@ -1,13 +1,15 @@
 """Type promotion against PyTorch: every pair of dtypes, as tensors, zero-dim tensors and Python numbers."""
 from __future__ import annotations
 
-import pydl
 import pytest
 from specs.spec import ALL
 
+import pydl
+
 KINDS = ("tensor", "zero_dim")
 NUMBERS = (True, 2, 2.5)
-OPERATORS = ("add", "mul", "div", "sub", "pow", "floor_divide", "remainder", "maximum", "eq", "lt", "bitwise_and", "atan2", "where")
+OPERATORS = ("add", "mul", "div", "sub", "pow", "floor_divide", "remainder", "maximum", "eq", "lt", "bitwise_and",
+    "atan2", "where")
 
 
 def operand(lib, dtype: str, kind: str):
@@ -30,7 +32,8 @@ def test_pairs(name: str, left: str, torch_or_fail):
     for right in ALL:
         for a in KINDS:
             for b in KINDS:
-                got, want = (outcome(lib, name, operand(lib, left, a), operand(lib, right, b)) for lib in (pydl, torch_or_fail))
+                got, want = (outcome(lib, name, operand(lib, left, a), operand(lib, right, b)) for lib in (pydl,
+                    torch_or_fail))
                 assert got == want, f"{left} {a} with {right} {b}: expected {want}, got {got}"
 
 
@@ -45,7 +48,8 @@ def test_numbers(name: str, dtype: str, torch_or_fail):
                 pairs = []
                 for lib in (pydl, torch_or_fail):
                     x = operand(lib, dtype, kind)
-                    pairs.append(outcome(lib, name, *((number, x) if reverse and name in ("pow", "where") else (x, number))))
+                    pairs.append(outcome(lib, name, *((number, x) if reverse and name in ("pow", "where") else (x,
+                        number))))
                 assert pairs[0] == pairs[1], f"{dtype} {kind} with {number!r}: expected {pairs[1]}, got {pairs[0]}"
 
 
@@ -76,16 +80,19 @@ def test_promote_types(torch_or_fail):
 def test_cat_promotes(torch_or_fail):
     for left in ALL:
         for right in ALL:
-            ours, theirs = (lib.cat([operand(lib, left, "tensor"), operand(lib, right, "tensor")]).dtype for lib in (pydl, torch_or_fail))
+            ours, theirs = (lib.cat([operand(lib, left, "tensor"), operand(lib, right, "tensor")]).dtype
+                for lib in (pydl, torch_or_fail))
             assert str(ours).rpartition(".")[2] == str(theirs).rpartition(".")[2]
 
 
-@pytest.mark.parametrize("name", ["sum", "prod", "mean", "cumsum", "exp", "sqrt", "abs", "round", "logical_not", "neg", "sigmoid", "max", "all"])
+@pytest.mark.parametrize("name", ["sum", "prod", "mean", "cumsum", "exp", "sqrt", "abs", "round", "logical_not", "neg",
+    "sigmoid", "max", "all"])
 def test_one_input(name: str, torch_or_fail):
     for dtype in ALL:
         def result(lib, dtype=dtype):
             try:
-                return str(getattr(lib, name)(operand(lib, dtype, "tensor"), *([0] if name == "cumsum" else [])).dtype).rpartition(".")[2]
+                return str(getattr(lib, name)(operand(lib, dtype, "tensor"),
+                    *([0] if name == "cumsum" else [])).dtype).rpartition(".")[2]
             except (RuntimeError, TypeError, NotImplementedError):
                 return "refused"
         assert result(pydl) == result(torch_or_fail), dtype

@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import numpy as np
-import pydl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-settings.register_profile("pydl", deadline=None, max_examples=60, derandomize=True, suppress_health_check=list(HealthCheck))
+import pydl
+
+settings.register_profile("pydl", deadline=None, max_examples=60, derandomize=True,
+    suppress_health_check=list(HealthCheck))
 settings.load_profile("pydl")
 
 DTYPES = st.sampled_from(["float32", "float64", "int64", "int32", "uint8", "bool"])
@@ -24,7 +26,8 @@ def views(draw, shape=None, dtype=None) -> np.ndarray:
     starts = [draw(st.integers(0, 2)) for _ in shape]
     storage = np.zeros([shape[a] * steps[a] + starts[a] for a in axes], dtype)
     seed = draw(st.integers(0, 2**16))
-    storage[...] = np.random.default_rng(seed).integers(0 if dtype in ("uint8", "bool") else -9, 2 if dtype == "bool" else 9, storage.shape)
+    storage[...] = np.random.default_rng(seed).integers(0 if dtype in ("uint8", "bool") else -9,
+        2 if dtype == "bool" else 9, storage.shape)
     view = storage.transpose(np.argsort(axes))
     view = view[tuple(slice(s, s + n * k, k) for s, n, k in zip(starts, shape, steps))]
     for axis, n in enumerate(shape):
@@ -93,7 +96,8 @@ def test_reductions(a, data):
     dims = data.draw(st.lists(st.integers(0, max(a.ndim - 1, 0)), unique=True, max_size=a.ndim)) if a.ndim else []
     keep = data.draw(st.booleans())
     axes = tuple(dims) if dims else None
-    check(tensor(a).sum(dims or None, keepdim=keep), a.astype(float if a.dtype.kind == "f" else "int64").sum(axis=axes, keepdims=keep))
+    check(tensor(a).sum(dims or None, keepdim=keep), a.astype(float if a.dtype.kind == "f" else "int64").sum(axis=axes,
+        keepdims=keep))
     if a.size:
         check(tensor(a).amax(dims, keepdim=keep) if a.ndim else tensor(a).amax(), a.max(axis=axes, keepdims=keep))
 
@@ -137,7 +141,8 @@ def test_write_through_view(a, data):
     check(x, want)
 
 
-@given(st.integers(0, 9), st.integers(0, 40), st.integers(0, 40), st.booleans(), st.booleans(), st.sampled_from(["float32", "float64"]))
+@given(st.integers(0, 9), st.integers(0, 40), st.integers(0, 40), st.booleans(), st.booleans(),
+    st.sampled_from(["float32", "float64"]))
 def test_matrix_products(m, k, n, turn_a, turn_b, dtype):
     rng = np.random.default_rng(m * 1000 + k * 50 + n)
     a, b = rng.integers(-4, 5, (m, k)).astype(dtype), rng.integers(-4, 5, (k, n)).astype(dtype)

@@ -1,9 +1,10 @@
 """Every operator against its definition in NumPy, in float64: values, dtype and shape."""
 from __future__ import annotations
 
-import pydl
 from specs.spec import Case, cases, dtype_name, to_numpy
 from support import assert_close, magnitude, reference, run, tolerance
+
+import pydl
 
 
 def pytest_generate_tests(metafunc):

@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pydl
 from specs.spec import ANY_FLOAT, FLOATS, HALVES, Case, cases, differentiable, dtype_name, is_float, to_numpy
 from support import assert_close, gradients, largest, magnitude, run, tolerance
+
+import pydl
 
 
 def pytest_generate_tests(metafunc):

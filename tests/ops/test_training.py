@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pydl
 import pytest
+
+import pydl
 from pydl import nn
 from pydl.datasets import load_digits
 
@@ -18,13 +19,13 @@ def perceptron(lib):
     return lib.nn.Sequential(lib.nn.Linear(64, 32), lib.nn.ReLU(), lib.nn.Linear(32, 10))
 
 
-OPTIMIZERS = {
-    "Adam": lambda lib, p: lib.optim.Adam(p, lr=1e-2), "AdamW": lambda lib, p: lib.optim.AdamW(p, lr=1e-2, weight_decay=0.1), "SGD": lambda lib, p: lib.optim.SGD(p, lr=0.1),
-    "momentum": lambda lib, p: lib.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-4),
-}
+OPTIMIZERS = {"Adam": lambda lib, p: lib.optim.Adam(p, lr=1e-2), "AdamW": lambda lib,
+    p: lib.optim.AdamW(p, lr=1e-2, weight_decay=0.1), "SGD": lambda lib, p: lib.optim.SGD(p, lr=0.1),
+    "momentum": lambda lib, p: lib.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-4),}
 
 
-def losses(lib, weights: list[np.ndarray], optimizer: str, images: np.ndarray, labels: np.ndarray, steps: int = 50) -> list[float]:
+def losses(lib, weights: list[np.ndarray], optimizer: str, images: np.ndarray, labels: np.ndarray,
+        steps: int = 50) -> list[float]:
     model = perceptron(lib)
     with lib.no_grad():
         for p, w in zip(model.parameters(), weights, strict=True):

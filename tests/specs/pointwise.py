@@ -14,7 +14,8 @@ LENGTHS = (0, 1, 15, 16, 17, 31, 33, 255, 256, 257)
 SHAPES = ((), *((n,) for n in LENGTHS), (3, 5), (2, 0, 3), (1, 1, 7), (5, 1, 3), (8, 33))
 LAYOUTS = (t(9, 17, layout="transposed"), t(5, 33, layout="stepped"), t(4, 17, layout="expanded"),
            t(33, layout="offset"), t(2, 3, 17, layout="transposed"), t(3, 4, layout="transposed"))
-SPECIAL = literal([0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, np.inf, -np.inf, np.nan, 1e-4, -1e-4, 60000.0, -60000.0, 20.0])
+SPECIAL = literal([0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, np.inf, -np.inf, np.nan, 1e-4, -1e-4, 60000.0,
+    -60000.0, 20.0])
 
 # Enough elements to cross every threading threshold, and not a multiple of any chunk.
 LARGE = 200_003
@@ -141,8 +142,9 @@ exact("frac", lambda x: x - np.trunc(x), kinks=tuple(range(-5, 6)), dtypes=ANY_F
 exact("nan_to_num", lambda x: x, special=False, dtypes=ALL)
 exact("bitwise_not", np.invert, dtypes=(*INTS, "bool"), grad=False)
 exact("clone", lambda x: x, dtypes=ALL, forms="mf")
-op("round", round_half_even, [call(t(17), decimals=2), call(t(3, 5), decimals=-1), call(t(5, 7, layout="transposed"), decimals=1)],
-   variant="decimals", dtypes=FLOATS, domain=(-40, 40), eps=2, forms="mfio", pointwise=True, family="pointwise", magnitude="one")
+op("round", round_half_even, [call(t(17), decimals=2), call(t(3, 5), decimals=-1), call(t(5, 7, layout="transposed"),
+    decimals=1)], variant="decimals", dtypes=FLOATS, domain=(-40, 40), eps=2, forms="mfio", pointwise=True,
+    family="pointwise", magnitude="one")
 
 # ---- Predicates ------------------------------------------------------------------------------------------------------
 predicate("isfinite", np.isfinite)
@@ -184,7 +186,8 @@ unary("atanh", np.arctanh, domain=(-0.95, 0.95), aliases=("arctanh",))
 unary("sinc", np.sinc, kinks=(0,), magnitude="one")
 unary("deg2rad", lambda x: x * (math.pi / 180), eps=2)
 unary("rad2deg", lambda x: x * (180 / math.pi), eps=2)
-unary("angle", lambda x: np.where(np.isnan(x), np.nan, np.where(x < 0, math.pi, 0.0)), forms="mfo", kinks=(0,), special=False)
+unary("angle", lambda x: np.where(np.isnan(x), np.nan, np.where(x < 0, math.pi, 0.0)), forms="mfo", kinks=(0,),
+    special=False)
 
 # ---- Special functions -----------------------------------------------------------------------------------------------
 unary("erf", each(math.erf), aliases=("special.erf",))
@@ -193,8 +196,8 @@ unary("erfinv", each(erfinv), domain=(-0.99, 0.99), eps=8)
 unary("lgamma", each(lgamma), domain=(0.2, 9), magnitude="one", eps=8)
 unary("digamma", each(digamma), domain=(0.2, 9), magnitude="one", eps=16, special=False)
 unary("i0", lambda x: np.i0(x), eps=16, special=False)
-unary("special.entr", lambda x: np.where(x < 0, -np.inf, -xlog(np.maximum(x, 0))), domain=(0.05, 4), forms="fo", magnitude="one",
-      special=False)
+unary("special.entr", lambda x: np.where(x < 0, -np.inf, -xlog(np.maximum(x, 0))), domain=(0.05, 4), forms="fo",
+    magnitude="one", special=False)
 unary("special.ndtr", normal_cdf, forms="fo", eps=16, magnitude="one")
 
 # ---- Activations -----------------------------------------------------------------------------------------------------
@@ -216,14 +219,16 @@ def elu(x: np.ndarray, alpha: float = 1.0, scale: float = 1.0, input_scale: floa
     return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) * input_scale))
 
 
-unary("relu", lambda x: np.where(x < 0, 0 * x, x) * 1, dtypes=NUMBERS, result="same", eps=0, half_eps=0, kinks=(0,), forms="mfi",
-      special=False, aliases=("nn.functional.relu",))
+unary("relu", lambda x: np.where(x < 0, 0 * x, x) * 1, dtypes=NUMBERS, result="same", eps=0, half_eps=0, kinks=(0,),
+    forms="mfi", special=False, aliases=("nn.functional.relu",))
 unary("selu", lambda x: elu(x, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946), dtypes=ANY_FLOAT,
       forms="f", kinks=(0,), magnitude="one", aliases=("nn.functional.selu",))
 activation("relu6", lambda x: clip(x, 0, 6), kinks=(0, 6), domain=(-3, 9), eps=0, half_eps=0)
 activation("elu", elu, ({}, {"alpha": 0.5}), kinks=(0,))
-activation("celu", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha)), ({}, {"alpha": 2.0}), kinks=(0,))
-activation("leaky_relu", lambda x, negative_slope=0.01: np.where(x > 0, x, negative_slope * x), ({}, {"negative_slope": 0.2}), kinks=(0,))
+activation("celu", lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha)),
+    ({}, {"alpha": 2.0}), kinks=(0,))
+activation("leaky_relu", lambda x, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
+    ({}, {"negative_slope": 0.2}), kinks=(0,))
 activation("gelu", gelu, ({}, {"approximate": "tanh"}), eps=8, magnitude="one", grad_eps=256)
 activation("silu", lambda x: x * sigmoid(x), eps=8, magnitude="one")
 activation("mish", lambda x: x * np.tanh(logaddexp0(x)), eps=8, magnitude="one")
@@ -232,10 +237,12 @@ activation("softsign", lambda x: x / (1 + np.abs(x)))
 activation("tanhshrink", lambda x: x - np.tanh(x), magnitude="one")
 activation("softshrink", lambda x, lambd=0.5: np.where(x > lambd, x - lambd, np.where(x < -lambd, x + lambd, 0 * x)),
            ({}, {"lambd": 1.0}), kinks=(-1, -0.5, 0.5, 1), magnitude="one")
-activation("hardshrink", lambda x, lambd=0.5: np.where(np.abs(x) <= lambd, 0, x), ({}, {"lambd": 1.0}), kinks=(-1, -0.5, 0.5, 1))
-activation("hardtanh", lambda x, min_val=-1.0, max_val=1.0: clip(x, min_val, max_val), ({}, {"min_val": -2.0, "max_val": 0.5}),
-           kinks=(-2, -1, 0.5, 1))
+activation("hardshrink", lambda x, lambd=0.5: np.where(np.abs(x) <= lambd, 0, x), ({}, {"lambd": 1.0}),
+    kinks=(-1, -0.5, 0.5, 1))
+activation("hardtanh", lambda x, min_val=-1.0, max_val=1.0: clip(x, min_val, max_val),
+    ({}, {"min_val": -2.0, "max_val": 0.5}), kinks=(-2, -1, 0.5, 1))
 activation("hardsigmoid", lambda x: clip(x + 3, 0, 6) / 6, kinks=(-3, 3), magnitude="one")
 activation("hardswish", lambda x: x * clip(x + 3, 0, 6) / 6, kinks=(-3, 3), magnitude="one")
 activation("logsigmoid", lambda x: -logaddexp0(-x), eps=8, magnitude="one")
-activation("threshold", lambda x, threshold, value: np.where(x <= threshold, value, x), ({"threshold": 0.5, "value": -2.0},), kinks=(0.5,))
+activation("threshold", lambda x, threshold, value: np.where(x <= threshold, value, x),
+    ({"threshold": 0.5, "value": -2.0},), kinks=(0.5,))

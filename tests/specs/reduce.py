@@ -31,17 +31,19 @@ def over_one_dim(empty: bool = True, **how: Any) -> list[Call]:
 
 
 def over_all(**how: Any) -> list[Call]:
-    return [call(t(*s, **how)) for s in ((), (1,), (17,), (257,), (3, 5), (2, 3, 5))] + [call(t(6, 17, layout="transposed", **how))]
+    return [call(t(*s, **how)) for s in ((), (1,), (17,), (257,), (3, 5),
+        (2, 3, 5))] + [call(t(6, 17, layout="transposed", **how))]
 
 
 def over_dims(**how: Any) -> list[Call]:
-    return [call(t(2, 3, 5, **how), dim=(0, 2)), call(t(2, 3, 5, **how), dim=(-1, 0), keepdim=True), call(t(4, 3, 2, 5, **how), dim=(1, 3)),
-            call(t(4, 33, **how), dim=(0, 1)), call(t(2, 5, 17, layout="transposed", **how), dim=(0, 1))]
+    return [call(t(2, 3, 5, **how), dim=(0, 2)), call(t(2, 3, 5, **how), dim=(-1, 0), keepdim=True),
+        call(t(4, 3, 2, 5, **how), dim=(1, 3)), call(t(4, 33, **how), dim=(0, 1)),
+        call(t(2, 5, 17, layout="transposed", **how), dim=(0, 1))]
 
 
 def reduction(name: str, ref: Callable, calls: list[Call], **fields: Any) -> None:
-    op(name, ref, calls, **{"grad": True, "forms": "mfo", "family": "reduce", "dtypes": FLOATS, "magnitude": "max", "eps": 8,
-                            "large": call(t(700, 1501), dim=0)} | fields)
+    op(name, ref, calls, **{"grad": True, "forms": "mfo", "family": "reduce", "dtypes": FLOATS, "magnitude": "max",
+        "eps": 8, "large": call(t(700, 1501), dim=0)} | fields)
 
 
 def numpy_style(f: Callable) -> Callable:
@@ -49,7 +51,8 @@ def numpy_style(f: Callable) -> Callable:
     return lambda x, dim=None, keepdim=False, **kw: f(x, axis=dim, keepdims=keepdim, **kw)
 
 
-def variance(x: np.ndarray, dim: Any = None, correction: float = 1, keepdim: bool = False, unbiased: bool | None = None) -> np.ndarray:
+def variance(x: np.ndarray, dim: Any = None, correction: float = 1, keepdim: bool = False,
+        unbiased: bool | None = None) -> np.ndarray:
     correction = correction if unbiased is None else int(unbiased)
     mean = np.mean(x, axis=dim, keepdims=True)
     squares = np.sum((x - mean) ** 2, axis=dim, keepdims=keepdim)
@@ -71,17 +74,19 @@ def log_softmax(x: np.ndarray, dim: int, dtype: Any = None) -> np.ndarray:
 
 
 # ---- Sums, products, moments -----------------------------------------------------------------------------------------
-reduction("sum", lambda x, dim=None, keepdim=False, dtype=None: np.sum(x, axis=dim, keepdims=keepdim, dtype=None if x.dtype == bool else x.dtype),
-          over_one_dim() + over_all() + over_dims() + [call(t(3, 5), dim=1, dtype=DType("float64")), call(t(17), dtype=DType("float32"))],
-          dtypes=ALL, result="sum", magnitude="abs")
-reduction("nansum", numpy_style(np.nansum), over_one_dim() + over_all() + [call(literal([[1.0, np.nan, 2.0], [np.nan] * 3]), dim=1)],
-          magnitude="max")
-reduction("mean", numpy_style(np.mean), over_one_dim(empty=False) + over_all() + over_dims(), dtypes=ANY_FLOAT, magnitude="abs")
-reduction("nanmean", numpy_style(np.nanmean), over_one_dim(empty=False) + [call(literal([[1.0, np.nan, 2.0], [4.0, 5.0, 6.0]]), dim=1)])
-reduction("prod", numpy_style(np.prod), over_one_dim() + over_all(), dtypes=(*FLOATS, *INTS, "bool"), result="sum", domain=(0.7, 1.4),
-          eps=40, magnitude="one")
-reduction("prod", numpy_style(np.prod), [call(literal(v, grad=True), dim=1) for v in ([[1.0, 0.0, 3.0], [2.0, 4.0, 5.0]], [[0.0, 0.0, 3.0]])],
-          variant="zeros", large=None)
+reduction("sum", lambda x, dim=None, keepdim=False, dtype=None: np.sum(x, axis=dim, keepdims=keepdim,
+    dtype=None if x.dtype == bool else x.dtype), over_one_dim() + over_all() + over_dims() + [call(t(3, 5), dim=1,
+    dtype=DType("float64")), call(t(17), dtype=DType("float32"))], dtypes=ALL, result="sum", magnitude="abs")
+reduction("nansum", numpy_style(np.nansum), over_one_dim() + over_all()
+    + [call(literal([[1.0, np.nan, 2.0], [np.nan] * 3]), dim=1)], magnitude="max")
+reduction("mean", numpy_style(np.mean), over_one_dim(empty=False) + over_all() + over_dims(), dtypes=ANY_FLOAT,
+    magnitude="abs")
+reduction("nanmean", numpy_style(np.nanmean), over_one_dim(empty=False)
+    + [call(literal([[1.0, np.nan, 2.0], [4.0, 5.0, 6.0]]), dim=1)])
+reduction("prod", numpy_style(np.prod), over_one_dim() + over_all(), dtypes=(*FLOATS, *INTS, "bool"), result="sum",
+    domain=(0.7, 1.4), eps=40, magnitude="one")
+reduction("prod", numpy_style(np.prod), [call(literal(v, grad=True), dim=1) for v in ([[1.0, 0.0, 3.0],
+    [2.0, 4.0, 5.0]], [[0.0, 0.0, 3.0]])], variant="zeros", large=None)
 def varied(calls: list[Call]) -> list[Call]:
     """Standard deviations have no derivative where all values are equal."""
     def flat(c: Call) -> bool:
@@ -90,14 +95,20 @@ def varied(calls: list[Call]) -> list[Call]:
     return [replace(c, grad=not flat(c)) for c in calls]
 
 
+reduction("sum_to_size", lambda x, *size: np.sum(x, axis=tuple(d for d, n in enumerate(size) if n == 1), keepdims=True),
+          [call(t(3, 5), 1, 5), call(t(3, 5), 3, 1), call(t(2, 3, 5), 1, 3, 1)], forms="m", magnitude="abs", large=None)
 for _name, _f in (("var", variance), ("std", lambda *a, **k: np.sqrt(variance(*a, **k)))):
-    reduction(_name, _f, varied(over_one_dim(empty=False)[2:] + over_dims()) + over_all()[2:]
-              + [call(t(3, 5), dim=1, correction=0), call(t(3, 5), dim=0, correction=2), call(t(3, 5), dim=1, unbiased=False), call(t(2, 3, 5), unbiased=True)])
-    _pair = (lambda f: lambda *a, correction=1, **k: (f(*a, correction=correction, **k), numpy_style(np.mean)(*a, **k)))(_f)
-    reduction(_name + "_mean", _pair, varied(over_one_dim(empty=False)[4:]) + [call(t(3, 5), dim=1, correction=0)], forms="f")
+    reduction(_name, _f, varied(over_one_dim(empty=False)[2:] + over_dims()) + over_all()[2:] + [call(t(3, 5), dim=1,
+        correction=0), call(t(3, 5), dim=0, correction=2), call(t(3, 5), dim=1, unbiased=False),
+        call(t(2, 3, 5), unbiased=True)])
+    _pair = (lambda f: lambda *a, correction=1, **k: (f(*a, correction=correction, **k),
+        numpy_style(np.mean)(*a, **k)))(_f)
+    reduction(_name + "_mean", _pair, varied(over_one_dim(empty=False)[4:]) + [call(t(3, 5), dim=1, correction=0)],
+        forms="f")
 reduction("logsumexp", logsumexp, over_one_dim() + over_dims(), magnitude="one", grad=True, dtypes=FLOATS)
-reduction("count_nonzero", lambda x, dim=None: np.count_nonzero(x, axis=dim), [call(t(3, 5)), call(t(17)), call(t(3, 5), dim=1), call(t(0, 3), dim=0),
-          call(t(2, 3, 5, layout="transposed"), dim=(0, 2))], dtypes=ALL, result="int64", grad=False, domain=(-1, 1), forms="mf", large=None)
+reduction("count_nonzero", lambda x, dim=None: np.count_nonzero(x, axis=dim),
+    [call(t(3, 5)), call(t(17)), call(t(3, 5), dim=1), call(t(0, 3), dim=0), call(t(2, 3, 5, layout="transposed"),
+    dim=(0, 2))], dtypes=ALL, result="int64", grad=False, domain=(-1, 1), forms="mf", large=None)
 
 # ---- Extremes --------------------------------------------------------------------------------------------------------
 EXACT = {"eps": 0, "half_eps": 0, "magnitude": "value"}
@@ -110,20 +121,25 @@ def with_index(values: Callable, indices: Callable) -> Callable:
 
 
 for _name, _f in (("amax", np.max), ("amin", np.min)):
-    reduction(_name, numpy_style(_f), _valued + over_all(distinct=True) + over_dims(distinct=True), dtypes=NUMBERS, **EXACT)
+    reduction(_name, numpy_style(_f), _valued + over_all(distinct=True) + over_dims(distinct=True), dtypes=NUMBERS,
+        **EXACT)
 for _name, _f, _i in (("max", np.max, np.argmax), ("min", np.min, np.argmin)):
     reduction(_name, with_index(_f, _i), _valued, dtypes=NUMBERS, result=("same", "int64"), **EXACT)
-    reduction(_name, numpy_style(_f), over_all(distinct=True), variant="all", dtypes=NUMBERS, **EXACT, large=call(t(LARGE)))
-    reduction("arg" + _name, numpy_style(_i), _valued + over_all(distinct=True), dtypes=NUMBERS, result="int64", grad=False, **EXACT)
-reduction("aminmax", lambda x, dim=None, keepdim=False: (np.min(x, axis=dim, keepdims=keepdim), np.max(x, axis=dim, keepdims=keepdim)),
-          [call(c.args[0], **c.kwargs) for c in _valued] + over_all(distinct=True), dtypes=NUMBERS, **EXACT)
-TRUTH = {"dtypes": ALL, "result": lambda d, c: "uint8" if d == "uint8" else "bool", "grad": False, "domain": (-0.9, 0.9)}
+    reduction(_name, numpy_style(_f), over_all(distinct=True), variant="all", dtypes=NUMBERS, **EXACT,
+        large=call(t(LARGE)))
+    reduction("arg" + _name, numpy_style(_i), _valued + over_all(distinct=True), dtypes=NUMBERS, result="int64",
+        grad=False, **EXACT)
+reduction("aminmax", lambda x, dim=None, keepdim=False: (np.min(x, axis=dim, keepdims=keepdim),
+    np.max(x, axis=dim, keepdims=keepdim)), [call(c.args[0], **c.kwargs) for c in _valued] + over_all(distinct=True),
+    dtypes=NUMBERS, **EXACT)
+TRUTH = {"dtypes": ALL, "result": lambda d, c: "uint8" if d == "uint8" else "bool", "grad": False,
+    "domain": (-0.9, 0.9)}
 reduction("all", numpy_style(lambda x, **k: np.all(x, **k)), over_one_dim() + over_all() + over_dims(), **TRUTH | EXACT)
 reduction("any", numpy_style(lambda x, **k: np.any(x, **k)), over_one_dim() + over_all() + over_dims(), **TRUTH | EXACT)
-reduction("argmax", lambda x, dim=None: np.argmax(x, axis=dim), [call(literal([[1.0, np.nan, 3.0], [2.0, 2.0, 1.0]]), dim=1)], variant="nan",
-          result="int64", grad=False, **EXACT)
-reduction("amax", lambda x, dim: np.max(x, axis=dim), [call(literal([[1.0, np.nan, 3.0], [2.0, 2.0, np.inf]]), dim=1)], variant="nan", grad=False,
-          **EXACT)
+reduction("argmax", lambda x, dim=None: np.argmax(x, axis=dim),
+    [call(literal([[1.0, np.nan, 3.0], [2.0, 2.0, 1.0]]), dim=1)], variant="nan", result="int64", grad=False, **EXACT)
+reduction("amax", lambda x, dim: np.max(x, axis=dim), [call(literal([[1.0, np.nan, 3.0], [2.0, 2.0, np.inf]]), dim=1)],
+    variant="nan", grad=False, **EXACT)
 
 # ---- Norms -----------------------------------------------------------------------------------------------------------
 def vector_norm(x: np.ndarray, ord: float = 2, dim: Any = None, keepdim: bool = False) -> np.ndarray:
@@ -138,23 +154,26 @@ def vector_norm(x: np.ndarray, ord: float = 2, dim: Any = None, keepdim: bool = 
 
 
 ORDERS = (1, 2, 3, 0.5, np.inf, -np.inf)
-_norms = [call(t(*s, distinct=True), p, **kw) for p in ORDERS for s, kw in (((17,), {}), ((3, 5), {"dim": 1}), ((2, 3, 5), {"dim": (0, 2), "keepdim": True}))]
+_norms = [call(t(*s, distinct=True), p, **kw) for p in ORDERS for s, kw in (((17,), {}), ((3, 5), {"dim": 1}),
+    ((2, 3, 5), {"dim": (0, 2), "keepdim": True}))]
 _norms += [call(t(6, 17, layout="transposed", distinct=True), 2, dim=0), call(t(3, 0), 2, dim=0)]
-reduction("linalg.vector_norm", vector_norm, [*_norms, call(t(3, 5), 0, dim=1, grad=False), call(t(3, 5))], forms="fo", kinks=(0,), large=None)
+reduction("linalg.vector_norm", vector_norm, [*_norms, call(t(3, 5), 0, dim=1, grad=False), call(t(3, 5))], forms="fo",
+    kinks=(0,), large=None)
 reduction("norm", lambda x, p=2, dim=None, keepdim=False: vector_norm(x, p, dim, keepdim),
           [call(t(17)), *[call(c.args[0], p=c.args[1], **c.kwargs) for c in _norms if c.args[1] != 0.5]], kinks=(0,))
-reduction("dist", lambda x, y, p=2: vector_norm(x - y, p), [call(t(3, 5), t(3, 5)), call(t(17), t(17), p=1), call(t(3, 1), t(5), p=3)],
-          forms="mf", large=None)
-reduction("renorm", lambda x, p, dim, maxnorm: np.moveaxis(np.moveaxis(x, dim, 0) * np.minimum(1, maxnorm / (
-          np.sum(np.abs(np.moveaxis(x, dim, 0)) ** p, axis=tuple(range(1, x.ndim)), keepdims=True) ** (1 / p) + 1e-7)), 0, dim),
-          [call(t(3, 5), 2, 0, 3.0), call(t(3, 5), 1, 1, 4.0), call(t(2, 3, 5), 2, 1, 5.0)], forms="mfio", large=None, order=1)
+reduction("dist", lambda x, y, p=2: vector_norm(x - y, p), [call(t(3, 5), t(3, 5)), call(t(17), t(17), p=1),
+    call(t(3, 1), t(5), p=3)], forms="mf", large=None)
+reduction("renorm", lambda x, p, dim, maxnorm: np.moveaxis(np.moveaxis(x, dim, 0) * np.minimum(1,
+    maxnorm / (np.sum(np.abs(np.moveaxis(x, dim, 0)) ** p, axis=tuple(range(1, x.ndim)), keepdims=True) ** (1 / p)
+    + 1e-7)), 0, dim), [call(t(3, 5), 2, 0, 3.0), call(t(3, 5), 1, 1, 4.0), call(t(2, 3, 5), 2, 1, 5.0)], forms="mfio",
+    large=None, order=1)
 
 # ---- Normalized exponentials -----------------------------------------------------------------------------------------
 _softmax = [call(c.args[0], dim=c.kwargs["dim"]) for c in over_one_dim()] + [call(t(), dim=0)]
-reduction("softmax", softmax, [*_softmax, call(t(3, 5), dim=1, dtype=DType("float64"))], dtypes=ANY_FLOAT, forms="mfo", magnitude="max",
-          aliases=("nn.functional.softmax",), large=call(t(700, 1501), dim=1))
-reduction("log_softmax", log_softmax, _softmax, dtypes=ANY_FLOAT, forms="mfo", magnitude="one", aliases=("nn.functional.log_softmax",),
-          large=call(t(700, 1501), dim=1))
+reduction("softmax", softmax, [*_softmax, call(t(3, 5), dim=1, dtype=DType("float64"))], dtypes=ANY_FLOAT, forms="mfo",
+    magnitude="max", aliases=("nn.functional.softmax",), large=call(t(700, 1501), dim=1))
+reduction("log_softmax", log_softmax, _softmax, dtypes=ANY_FLOAT, forms="mfo", magnitude="one",
+    aliases=("nn.functional.log_softmax",), large=call(t(700, 1501), dim=1))
 reduction("nn.functional.softmin", lambda x, dim: softmax(-x, dim), _softmax[::3], forms="f", large=None)
 
 # ---- Cumulative ------------------------------------------------------------------------------------------------------
@@ -169,12 +188,14 @@ def extreme_so_far(f: Callable) -> Callable:
     return ref
 
 
-reduction("cumsum", lambda x, dim, dtype=None: np.cumsum(x, axis=dim), [*_cumulative, call(t(3, 5), dim=1, dtype=DType("float64"))],
-          dtypes=(*FLOATS, *INTS, "bool"), result="sum", forms="mfio", magnitude="abs", eps=16)
-reduction("cumprod", lambda x, dim: np.cumprod(x, axis=dim), _cumulative, dtypes=(*FLOATS, *INTS), result="sum", domain=(0.7, 1.4), forms="mfio",
-          eps=60)
-reduction("cumprod", lambda x, dim: np.cumprod(x, axis=dim), [call(literal([1.0, 2.0, 0.0, 3.0, 0.0, 2.0], grad=True), dim=0)], variant="zeros", order=1, forms="mfio",
-          large=None)
+reduction("cumsum", lambda x, dim, dtype=None: np.cumsum(x, axis=dim),
+    [*_cumulative, call(t(3, 5), dim=1, dtype=DType("float64"))], dtypes=(*FLOATS, *INTS, "bool"), result="sum",
+    forms="mfio", magnitude="abs", eps=16)
+reduction("cumprod", lambda x, dim: np.cumprod(x, axis=dim), _cumulative, dtypes=(*FLOATS, *INTS), result="sum",
+    domain=(0.7, 1.4), forms="mfio", eps=60)
+reduction("cumprod", lambda x, dim: np.cumprod(x, axis=dim),
+    [call(literal([1.0, 2.0, 0.0, 3.0, 0.0, 2.0], grad=True), dim=0)], variant="zeros", order=1, forms="mfio",
+    large=None)
 reduction("logcumsumexp", lambda x, dim: np.log(np.cumsum(np.exp(x), axis=dim)), _cumulative, magnitude="one", eps=16)
 _distinct = [call(c.args[0], dim=c.kwargs["dim"]) for c in _spread]
 reduction("cummax", extreme_so_far(np.maximum), _distinct, dtypes=(*FLOATS, *INTS), result=("same", "int64"), **EXACT)
@@ -188,20 +209,24 @@ def diff(x: np.ndarray, n: int = 1, dim: int = -1, prepend: Any = None, append: 
     return np.diff(x, min(n, x.shape[dim]), axis=dim) if x.shape[dim] else x
 
 
-reduction("diff", diff, [call(t(17)), call(t(3, 5), dim=0), call(t(3, 5), n=2), call(t(3, 5), dim=1, prepend=t(3, 1), append=t(3, 2)), call(t(1))],
-          dtypes=(*FLOATS, *INTS, "bool"), large=None, magnitude="one")
-reduction("trapezoid", lambda y, x=None, dx=1.0, dim=-1: np.sum((np.take(y, range(1, y.shape[dim]), dim) + np.take(y, range(y.shape[dim] - 1), dim)) / 2 * (
-          dx if x is None else np.diff(x, axis=dim if x.ndim == y.ndim else -1)), axis=dim),
-          [call(t(17)), call(t(3, 5), dx=0.5), call(t(3, 5), t(5)), call(t(3, 5), t(3, 5), dim=0)], forms="f", aliases=("trapz",), large=None)
-reduction("cumulative_trapezoid", lambda y, x=None, dx=1.0: np.cumsum((y[..., 1:] + y[..., :-1]) / 2 * (dx if x is None else np.diff(x)), axis=-1),
-          [call(t(17)), call(t(3, 5), dx=0.5), call(t(3, 5), t(5))], forms="f", large=None)
+reduction("diff", diff, [call(t(17)), call(t(3, 5), dim=0), call(t(3, 5), n=2), call(t(3, 5), dim=1, prepend=t(3, 1),
+    append=t(3, 2)), call(t(1))], dtypes=(*FLOATS, *INTS, "bool"), large=None, magnitude="one")
+reduction("trapezoid", lambda y, x=None, dx=1.0, dim=-1: np.sum((np.take(y, range(1, y.shape[dim]), dim) + np.take(y,
+    range(y.shape[dim] - 1), dim)) / 2 * (dx if x is None else np.diff(x, axis=dim if x.ndim == y.ndim else -1)),
+    axis=dim), [call(t(17)), call(t(3, 5), dx=0.5), call(t(3, 5), t(5)), call(t(3, 5), t(3, 5), dim=0)], forms="f",
+    aliases=("trapz",), large=None)
+reduction("cumulative_trapezoid", lambda y, x=None, dx=1.0: np.cumsum((y[..., 1:] + y[..., :-1]) / 2 * (dx
+    if x is None else np.diff(x)), axis=-1), [call(t(17)), call(t(3, 5), dx=0.5), call(t(3, 5), t(5))], forms="f",
+    large=None)
 
 # ---- Counting and statistics -----------------------------------------------------------------------------------------
 reduction("bincount", lambda x, weights=None, minlength=0: np.bincount(x, weights, minlength),
-          [call(t(33)), call(t(0)), call(t(17), minlength=20), call(t(17), t(17, dtype="float64"))], domain=(0, 9), dtypes=INTS,
-          result=lambda d, c: "float64" if len(c.args) > 1 else "int64", grad=False, forms="mf", large=None)
+    [call(t(33)), call(t(0)), call(t(17), minlength=20), call(t(17), t(17, dtype="float64"))], domain=(0, 9),
+    dtypes=INTS, result=lambda d, c: "float64" if len(c.args) > 1 else "int64", grad=False, forms="mf", large=None)
 reduction("histc", lambda x, bins=100, min=0, max=0: np.histogram(x, bins, (min, max))[0].astype(float),
           [call(t(257), bins=7, min=-3, max=3), call(t(3, 5), bins=4, min=-5, max=5)], grad=False, **EXACT, large=None)
-reduction("histogram", lambda x, bins, range=None: np.histogram(x, bins, range), [call(t(257), 7, range=(-5.0, 5.0))], grad=False, large=None)
-reduction("cov", lambda x, correction=1: np.cov(x, ddof=correction), [call(t(3, 17)), call(t(17)), call(t(3, 17), correction=0)], forms="mf", large=None)
+reduction("histogram", lambda x, bins, range=None: np.histogram(x, bins, range), [call(t(257), 7, range=(-5.0, 5.0))],
+    grad=False, large=None)
+reduction("cov", lambda x, correction=1: np.cov(x, ddof=correction),
+    [call(t(3, 17)), call(t(17)), call(t(3, 17), correction=0)], forms="mf", large=None)
 reduction("corrcoef", np.corrcoef, [call(t(3, 17)), call(t(4, 9, layout="transposed"))], forms="mf", large=None)

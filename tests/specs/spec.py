@@ -343,7 +343,7 @@ def results(tree: Any, lib: Any) -> list[Any]:
 def to_numpy(x: Any) -> np.ndarray:
     """A tensor's values; 16-bit floats come back as float32."""
     x = x.detach()
-    if str(x.dtype).rpartition(".")[2] in HALVES:
+    if dtype_name(x) in HALVES:
         x = x.float()
     return np.array(x.numpy(force=True))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pydl
 import pytest
 from specs.spec import ALL
+
+import pydl
 
 
 def test_attributes():
@@ -44,7 +45,8 @@ def test_default_dtype():
     assert pydl.get_default_dtype() == pydl.float32
     pydl.set_default_dtype(pydl.float64)
     try:
-        assert pydl.tensor(1.0).dtype == pydl.zeros(1).dtype == (pydl.ones(1, dtype=pydl.int64) / 2).dtype == pydl.float64
+        assert pydl.tensor(1.0).dtype == pydl.zeros(1).dtype == (pydl.ones(1,
+            dtype=pydl.int64) / 2).dtype == pydl.float64
     finally:
         pydl.set_default_dtype(pydl.float32)
     assert pydl.tensor(1.0).dtype == pydl.float32
@@ -71,7 +73,8 @@ def test_tensor_copies():
 
 
 def test_item_and_conversions():
-    assert pydl.tensor(2.5).item() == 2.5 and isinstance(pydl.tensor(2).item(), int) and pydl.tensor(True).item() is True
+    assert pydl.tensor(2.5).item() == 2.5 and isinstance(pydl.tensor(2).item(),
+        int) and pydl.tensor(True).item() is True
     assert float(pydl.tensor([2.5])) == 2.5 and int(pydl.tensor(2.7)) == 2 and bool(pydl.tensor([0.0])) is False
     assert [10, 20, 30][pydl.tensor(1)] == 20
     assert pydl.arange(6).reshape(2, 3).tolist() == [[0, 1, 2], [3, 4, 5]] and pydl.tensor(3).tolist() == 3
@@ -94,12 +97,14 @@ def test_iteration_and_containment():
 def test_operators_of_python():
     x, y = pydl.tensor([1.0, -2.0, 3.5]), pydl.tensor([2.0, 2.0, 2.0])
     a, b = x.numpy(), y.numpy()
-    for got, want in [(x + y, a + b), (x - y, a - b), (x * y, a * b), (x / y, a / b), (x // y, a // b), (x % y, a % b), (x**y, a**b), (-x, -a), (+x, a),
-                      (abs(x), abs(a)), (1 + x, 1 + a), (1 - x, 1 - a), (2 * x, 2 * a), (1 / x, 1 / a), (2**y, 2**b), (7 // y, 7 // b), (7 % y, 7 % b),
-                      (x < y, a < b), (x <= y, a <= b), (x > 1, a > 1), (x >= 1, a >= 1), (x == y, a == b), (x != y, a != b)]:
+    for got, want in [(x + y, a + b), (x - y, a - b), (x * y, a * b), (x / y, a / b), (x // y, a // b), (x % y, a % b),
+            (x**y, a**b), (-x, -a), (+x, a), (abs(x), abs(a)), (1 + x, 1 + a), (1 - x, 1 - a), (2 * x, 2 * a),
+            (1 / x, 1 / a), (2**y, 2**b), (7 // y, 7 // b), (7 % y, 7 % b), (x < y, a < b), (x <= y, a <= b),
+            (x > 1, a > 1), (x >= 1, a >= 1), (x == y, a == b), (x != y, a != b)]:
         assert np.array_equal(got.numpy(), want)
     p, q = pydl.tensor([6, 3]), pydl.tensor([3, 5])
-    for got, want in [(p & q, [2, 1]), (p | q, [7, 7]), (p ^ q, [5, 6]), (~p, [-7, -4]), (p << 1, [12, 6]), (p >> 1, [3, 1]), (1 & p, [0, 1]), (1 << q, [8, 32])]:
+    for got, want in [(p & q, [2, 1]), (p | q, [7, 7]), (p ^ q, [5, 6]), (~p, [-7, -4]), (p << 1, [12, 6]),
+            (p >> 1, [3, 1]), (1 & p, [0, 1]), (1 << q, [8, 32])]:
         assert got.tolist() == want
     assert divmod(7, 2) == (7 // 2, 1) and (x == None) is False  # noqa: E711
 
@@ -146,7 +151,8 @@ def test_to():
 def test_apply_to_shapes():
     assert pydl.broadcast_shapes((3, 1), (1, 4), (2, 1, 1)) == (2, 3, 4)
     assert pydl.numel(pydl.zeros(2, 3)) == 6
-    assert pydl.zeros(2, 3).T.shape == (3, 2) and pydl.zeros(2, 3, 4).mT.shape == (2, 4, 3) and pydl.zeros(2, 3).H.shape == (3, 2)
+    assert pydl.zeros(2, 3).T.shape == (3, 2) and pydl.zeros(2, 3, 4).mT.shape == (2, 4, 3) and pydl.zeros(2,
+        3).H.shape == (3, 2)
     assert pydl.result_type(pydl.ones(1, dtype=pydl.int32), 1.0) == pydl.float32
     assert pydl.promote_types(pydl.int32, pydl.uint8) == pydl.int32
     assert pydl.can_cast(pydl.int32, pydl.float32) and not pydl.can_cast(pydl.float32, pydl.int32)

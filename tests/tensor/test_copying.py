@@ -7,9 +7,10 @@ import multiprocessing
 import operator
 import pickle
 
-import pydl
 import pytest
 from specs.spec import ALL
+
+import pydl
 
 
 @pytest.mark.parametrize("dtype", ALL)

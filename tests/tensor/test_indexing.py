@@ -2,26 +2,31 @@
 from __future__ import annotations
 
 import numpy as np
-import pydl
 import pytest
 
+import pydl
+
 S = slice
-BASIC = [0, -1, S(None), S(1, 3), S(None, None, 2), S(5, 2), S(-2, None), None, ..., (0, 1), (S(None), 1), (..., 0), (None, 0, None), (S(1), None, ..., S(None, None, 3)),
-         (0, S(None), -1), (S(0, 0),), (..., None), (1, ..., 2), (0, 1, 2), ()]
-ADVANCED = [[0, 2], [-1, 0, 0], np.array([[0, 1], [2, 0]]), ([0, 1], [1, 2]), (S(None), [0, 2]), (S(None), [0, 2], S(None, None, 2)), ([0, 2], S(None), [1, 3]), (..., [3, 0]),
-            (0, [1, 2]), ([1, 2], 0), (None, [0, 1]), ([[0], [2]], [1, 2]), (S(1, 3), [0, 1], 2), ([0, 1], None, [1, 2]), (np.array([], int),), (S(None), np.array([[1]]), [0, 1])]
+BASIC = [0, -1, S(None), S(1, 3), S(None, None, 2), S(5, 2), S(-2, None), None, ..., (0, 1), (S(None), 1), (..., 0),
+    (None, 0, None), (S(1), None, ..., S(None, None, 3)), (0, S(None), -1), (S(0, 0),), (..., None), (1, ..., 2),
+    (0, 1, 2), ()]
+ADVANCED = [[0, 2], [-1, 0, 0], np.array([[0, 1], [2, 0]]), ([0, 1], [1, 2]), (S(None), [0, 2]),
+    (S(None), [0, 2], S(None, None, 2)), ([0, 2], S(None), [1, 3]), (..., [3, 0]), (0, [1, 2]), ([1, 2], 0),
+    (None, [0, 1]), ([[0], [2]], [1, 2]), (S(1, 3), [0, 1], 2), ([0, 1], None, [1, 2]), (np.array([], int),),
+    (S(None), np.array([[1]]), [0, 1])]
 MASKS = ["all", "first", "row", "none_true", "second", "with_slice", "with_int"]
 SHAPE = (3, 4, 5)
 
 
 def mask_index(name: str) -> object:
     rng = np.random.default_rng(3)
-    return {"all": rng.random(SHAPE) < 0.5, "first": np.array([True, False, True]), "row": rng.random(SHAPE[:2]) < 0.5, "none_true": np.zeros(SHAPE, bool),
-            "second": (S(None), np.array([True, False, True, True])), "with_slice": (np.array([True, False, True]), S(1, 3)),
-            "with_int": (np.array([True, True, False]), 1)}[name]
+    return {"all": rng.random(SHAPE) < 0.5, "first": np.array([True, False, True]), "row": rng.random(SHAPE[:2]) < 0.5,
+        "none_true": np.zeros(SHAPE, bool), "second": (S(None), np.array([True, False, True, True])),
+        "with_slice": (np.array([True, False, True]), S(1, 3)), "with_int": (np.array([True, True, False]), 1)}[name]
 
 
-INDICES = [(str(i), i) for i in BASIC] + [(f"advanced{k}", i) for k, i in enumerate(ADVANCED)] + [(f"mask-{n}", mask_index(n)) for n in MASKS]
+INDICES = [(str(i), i) for i in BASIC] + [(f"advanced{k}", i) for k, i in enumerate(ADVANCED)] + [(f"mask-{n}",
+    mask_index(n)) for n in MASKS]
 IDS = [name.replace(" ", "") for name, _ in INDICES]
 indices = pytest.mark.parametrize("index", [i for _, i in INDICES], ids=IDS)
 
@@ -53,7 +58,8 @@ def test_write(index, value):
     a = data().copy()
     x = pydl.tensor(a)
     part = a[index]
-    new = {"number": np.float32(-7.0), "tensor": -np.arange(1, part.size + 1, dtype=np.float32).reshape(part.shape), "broadcast": np.float32([-3.0])}[value]
+    new = {"number": np.float32(-7.0), "tensor": -np.arange(1, part.size + 1, dtype=np.float32).reshape(part.shape),
+        "broadcast": np.float32([-3.0])}[value]
     if _repeats(index) or not part.ndim:
         new = np.float32(-7.0)
     a[index] = new
@@ -63,7 +69,8 @@ def test_write(index, value):
 
 def _repeats(index) -> bool:
     """Names an element twice, so that which value stays is open."""
-    return isinstance(index, list) and len(set(index)) < len(index) or isinstance(index, np.ndarray) and index.dtype != bool
+    return isinstance(index, list) and len(set(index)) < len(index) or isinstance(index,
+        np.ndarray) and index.dtype != bool
 
 
 @indices
@@ -127,7 +134,8 @@ def test_write_accumulates_not():
     assert x.tolist() == [1, 1, 0]
 
 
-@pytest.mark.parametrize(("index", "exception"), [(3, IndexError), (-4, IndexError), ((0, 4), IndexError), ((0, 0, 0, 0), IndexError), ("x", IndexError), (1.5, IndexError)])
+@pytest.mark.parametrize(("index", "exception"), [(3, IndexError), (-4, IndexError), ((0, 4), IndexError),
+    ((0, 0, 0, 0), IndexError), ("x", IndexError), (1.5, IndexError)])
 def test_wrong_index(index, exception):
     with pytest.raises((exception, TypeError) if index in ("x", 1.5) else exception):
         pydl.zeros(SHAPE)[index]

@@ -4,8 +4,9 @@ from __future__ import annotations
 import gc
 
 import numpy as np
-import pydl
 import pytest
+
+import pydl
 
 SHARED = ("float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool")
 
@@ -26,7 +27,8 @@ def test_from_numpy_and_back_share_memory(dtype: str):
     assert x.numpy().dtype == a.dtype
 
 
-@pytest.mark.parametrize("make", [lambda a: a.T, lambda a: a[::2], lambda a: a[:, 1:3], lambda a: a[1], lambda a: a[:, ::3]])
+@pytest.mark.parametrize("make", [lambda a: a.T, lambda a: a[::2], lambda a: a[:, 1:3], lambda a: a[1],
+    lambda a: a[:, ::3]])
 def test_strides_survive(make):
     a = make(np.arange(24.0).reshape(4, 6))
     x = pydl.from_numpy(a)
@@ -95,7 +97,8 @@ def test_array_protocol_refuses_impossible_views():
 def test_buffer_protocol():
     x = pydl.arange(6.0).reshape(2, 3)
     m = memoryview(x)
-    assert m.shape == (2, 3) and m.format == "f" and m.itemsize == 4 and m.strides == (12, 4) and m.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert m.shape == (2, 3) and m.format == "f" and m.itemsize == 4 and m.strides == (12,
+        4) and m.tolist() == [[0, 1, 2], [3, 4, 5]]
     m[0, 0] = 9.0
     assert x[0, 0] == 9
     assert memoryview(x.t()).strides == (4, 12)
@@ -116,7 +119,8 @@ def test_read_only_arrays_are_not_written():
 
 def test_array_with_tensor_is_a_tensor():
     a, x = np.arange(3, dtype=np.float32), pydl.ones(3)
-    for got, want in ((a + x, [1, 2, 3]), (x + a, [1, 2, 3]), (a - x, [-1, 0, 1]), (a * x, [0, 1, 2]), (x / (a + 1), [1.0, 0.5, 1 / 3]), (a @ x, 3), (x @ a, 3)):
+    for got, want in ((a + x, [1, 2, 3]), (x + a, [1, 2, 3]), (a - x, [-1, 0, 1]), (a * x, [0, 1, 2]),
+            (x / (a + 1), [1.0, 0.5, 1 / 3]), (a @ x, 3), (x @ a, 3)):
         assert isinstance(got, pydl.Tensor)
         assert np.allclose(got.tolist(), want)
     assert isinstance(a < x, pydl.Tensor) and (a < x).tolist() == [True, False, False]

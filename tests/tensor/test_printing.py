@@ -1,21 +1,25 @@
 """repr is PyTorch's, character by character, under the name of this package."""
 from __future__ import annotations
 
-import pydl
 import pytest
 
-SAMPLES = {
-    "scalar": lambda lib: lib.tensor(1.5), "int_scalar": lambda lib: lib.tensor(7), "bool_scalar": lambda lib: lib.tensor(True), "empty": lambda lib: lib.zeros(0),
-    "empty_2d": lambda lib: lib.zeros(2, 0), "whole": lambda lib: lib.arange(5.0), "ints": lambda lib: lib.tensor([1, -20, 300]), "bools": lambda lib: lib.tensor([True, False]),
-    "fractions": lambda lib: lib.tensor([0.5, 1.25, -3.0625]), "scientific": lambda lib: lib.tensor([1e-6, 1.0, 1e6]), "large": lambda lib: lib.tensor([1e9, 2e9]),
-    "tiny": lambda lib: lib.tensor([1e-9]), "nan": lambda lib: lib.tensor([float("nan"), 1.0, float("inf"), -float("inf")]), "nans": lambda lib: lib.tensor([float("nan")]),
-    "matrix": lambda lib: lib.arange(6.0).reshape(2, 3) / 4, "cube": lambda lib: lib.arange(24).reshape(2, 3, 4), "four": lambda lib: lib.arange(16.0).reshape(2, 2, 2, 2),
-    "wide": lambda lib: lib.arange(40.0).reshape(2, 20), "long": lambda lib: lib.arange(2000.0), "summarized": lambda lib: lib.arange(4000).reshape(40, 100),
-    "summarized_cube": lambda lib: lib.zeros(20, 20, 20), "double": lambda lib: lib.ones(2, dtype=lib.float64), "half": lambda lib: lib.ones(2, dtype=lib.float16) / 3,
-    "bfloat16": lambda lib: lib.ones(2, dtype=lib.bfloat16) / 3, "int32": lambda lib: lib.ones(2, dtype=lib.int32), "uint8": lambda lib: lib.ones(2, dtype=lib.uint8),
-    "leaf": lambda lib: lib.ones(2, requires_grad=True), "negative_zero": lambda lib: lib.tensor([-0.0, 0.0]), "mixed_sign": lambda lib: lib.tensor([-1.5, 22.25]),
-    "view": lambda lib: lib.arange(6.0).reshape(2, 3).t(), "parameter": lambda lib: lib.nn.Parameter(lib.ones(2)),
-}
+import pydl
+
+SAMPLES = {"scalar": lambda lib: lib.tensor(1.5), "int_scalar": lambda lib: lib.tensor(7),
+    "bool_scalar": lambda lib: lib.tensor(True), "empty": lambda lib: lib.zeros(0), "empty_2d": lambda lib: lib.zeros(2,
+    0), "whole": lambda lib: lib.arange(5.0), "ints": lambda lib: lib.tensor([1, -20, 300]),
+    "bools": lambda lib: lib.tensor([True, False]), "fractions": lambda lib: lib.tensor([0.5, 1.25, -3.0625]),
+    "scientific": lambda lib: lib.tensor([1e-6, 1.0, 1e6]), "large": lambda lib: lib.tensor([1e9, 2e9]),
+    "tiny": lambda lib: lib.tensor([1e-9]), "nan": lambda lib: lib.tensor([float("nan"), 1.0, float("inf"),
+    -float("inf")]), "nans": lambda lib: lib.tensor([float("nan")]), "matrix": lambda lib: lib.arange(6.0).reshape(2,
+    3) / 4, "cube": lambda lib: lib.arange(24).reshape(2, 3, 4), "four": lambda lib: lib.arange(16.0).reshape(2, 2, 2,
+    2), "wide": lambda lib: lib.arange(40.0).reshape(2, 20), "long": lambda lib: lib.arange(2000.0),
+    "summarized": lambda lib: lib.arange(4000).reshape(40, 100), "summarized_cube": lambda lib: lib.zeros(20, 20, 20),
+    "double": lambda lib: lib.ones(2, dtype=lib.float64), "half": lambda lib: lib.ones(2, dtype=lib.float16) / 3,
+    "bfloat16": lambda lib: lib.ones(2, dtype=lib.bfloat16) / 3, "int32": lambda lib: lib.ones(2, dtype=lib.int32),
+    "uint8": lambda lib: lib.ones(2, dtype=lib.uint8), "leaf": lambda lib: lib.ones(2, requires_grad=True),
+    "negative_zero": lambda lib: lib.tensor([-0.0, 0.0]), "mixed_sign": lambda lib: lib.tensor([-1.5, 22.25]),
+    "view": lambda lib: lib.arange(6.0).reshape(2, 3).t(), "parameter": lambda lib: lib.nn.Parameter(lib.ones(2)),}
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -1,23 +1,27 @@
 """Views share memory and version; strides, contiguity and aliasing are PyTorch's."""
 from __future__ import annotations
 
-import pydl
 import pytest
 
-VIEWS = {
-    "slice": lambda x: x[1:3], "step": lambda x: x[:, ::2], "row": lambda x: x[1], "none": lambda x: x[None], "ellipsis": lambda x: x[..., 1],
-    "t": lambda x: x.t(), "T": lambda x: x.T, "transpose": lambda x: x.transpose(0, 1), "permute": lambda x: x.permute(1, 0), "view": lambda x: x.view(6, 4),
-    "reshape": lambda x: x.reshape(-1), "flatten": lambda x: x.flatten(), "unflatten": lambda x: x.unflatten(1, (2, 3)), "squeeze": lambda x: x.squeeze(),
-    "unsqueeze": lambda x: x.unsqueeze(0), "expand": lambda x: x.expand(2, 4, 6), "narrow": lambda x: x.narrow(1, 1, 3), "select": lambda x: x.select(1, 2),
-    "diagonal": lambda x: x.diagonal(), "unfold": lambda x: x.unfold(1, 2, 1), "as_strided": lambda x: x.as_strided((2, 2), (6, 2), 1), "split": lambda x: x.split(2)[1],
-    "chunk": lambda x: x.chunk(2, 1)[1], "unbind": lambda x: x.unbind(1)[0], "movedim": lambda x: x.movedim(0, 1), "detach": lambda x: x.detach(),
-    "view_as": lambda x: x.view_as(pydl.zeros(3, 8)), "broadcast_to": lambda x: x.broadcast_to((2, 4, 6)), "swapaxes": lambda x: x.swapaxes(0, 1),
-    "contiguous": lambda x: x.contiguous(), "ravel": lambda x: x.ravel(), "hsplit": lambda x: x.hsplit(2)[1], "tensor_split": lambda x: x.tensor_split(2)[1],
-    "data": lambda x: x.data, "atleast_3d": lambda x: pydl.atleast_3d(x), "real": lambda x: x.real,
-}
-COPIES = {"clone": lambda x: x.clone(), "advanced": lambda x: x[[0, 1]], "mask": lambda x: x[x > 3], "reshape": lambda x: x.t().reshape(-1), "contiguous": lambda x: x.t().contiguous(),
-          "repeat": lambda x: x.repeat(1, 1), "roll": lambda x: x.roll(0), "flip": lambda x: x.flip(0), "cat": lambda x: pydl.cat([x]), "take": lambda x: x.take(pydl.tensor([0])),
-          "index_select": lambda x: x.index_select(0, pydl.tensor([0]))}
+import pydl
+
+VIEWS = {"slice": lambda x: x[1:3], "step": lambda x: x[:, ::2], "row": lambda x: x[1], "none": lambda x: x[None],
+    "ellipsis": lambda x: x[..., 1], "t": lambda x: x.t(), "T": lambda x: x.T, "transpose": lambda x: x.transpose(0, 1),
+    "permute": lambda x: x.permute(1, 0), "view": lambda x: x.view(6, 4), "reshape": lambda x: x.reshape(-1),
+    "flatten": lambda x: x.flatten(), "unflatten": lambda x: x.unflatten(1, (2, 3)), "squeeze": lambda x: x.squeeze(),
+    "unsqueeze": lambda x: x.unsqueeze(0), "expand": lambda x: x.expand(2, 4, 6), "narrow": lambda x: x.narrow(1, 1, 3),
+    "select": lambda x: x.select(1, 2), "diagonal": lambda x: x.diagonal(), "unfold": lambda x: x.unfold(1, 2, 1),
+    "as_strided": lambda x: x.as_strided((2, 2), (6, 2), 1), "split": lambda x: x.split(2)[1],
+    "chunk": lambda x: x.chunk(2, 1)[1], "unbind": lambda x: x.unbind(1)[0], "movedim": lambda x: x.movedim(0, 1),
+    "detach": lambda x: x.detach(), "view_as": lambda x: x.view_as(pydl.zeros(3, 8)),
+    "broadcast_to": lambda x: x.broadcast_to((2, 4, 6)), "swapaxes": lambda x: x.swapaxes(0, 1),
+    "contiguous": lambda x: x.contiguous(), "ravel": lambda x: x.ravel(), "hsplit": lambda x: x.hsplit(2)[1],
+    "tensor_split": lambda x: x.tensor_split(2)[1], "data": lambda x: x.data,
+    "atleast_3d": lambda x: pydl.atleast_3d(x), "real": lambda x: x.real,}
+COPIES = {"clone": lambda x: x.clone(), "advanced": lambda x: x[[0, 1]], "mask": lambda x: x[x > 3],
+    "reshape": lambda x: x.t().reshape(-1), "contiguous": lambda x: x.t().contiguous(), "repeat": lambda x: x.repeat(1,
+    1), "roll": lambda x: x.roll(0), "flip": lambda x: x.flip(0), "cat": lambda x: pydl.cat([x]),
+    "take": lambda x: x.take(pydl.tensor([0])), "index_select": lambda x: x.index_select(0, pydl.tensor([0]))}
 
 
 def base():
@@ -99,7 +103,8 @@ def test_memory_formats():
     assert pydl.empty_like(y).stride() == y.stride() and y.clone().stride() == y.stride()
 
 
-@pytest.mark.parametrize("make", [lambda x: x.t(), lambda x: x.permute(1, 0), lambda x: x[:, ::2], lambda x: x.t()[::2]])
+@pytest.mark.parametrize("make", [lambda x: x.t(), lambda x: x.permute(1, 0), lambda x: x[:, ::2],
+    lambda x: x.t()[::2]])
 def test_pointwise_keeps_dense_strides(make, torch_or_fail):
     ours, theirs = make(base()).exp(), make(torch_or_fail.arange(24.0).reshape(4, 6)).exp()
     assert ours.stride() == theirs.stride()

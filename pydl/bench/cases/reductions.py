@@ -20,7 +20,7 @@ SHAPES: tuple[tuple[tuple[int, ...], tuple[int | None, ...]], ...] = (  # shape,
 )
 
 
-def case(name: str, spellings: tuple[str, str, str], shape: tuple[int, ...], dim: int | None) -> Case:
+def case(name: str, spellings: list[str], shape: tuple[int, ...], dim: int | None) -> Case:
     def spell(code: str) -> str:
         if "ddof" in code:
             return code.format(dim="" if dim is None else f"{dim}, ")

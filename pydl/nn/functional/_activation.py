@@ -65,14 +65,19 @@ def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """Leaky ReLU whose slope is drawn from U(lower, upper) per element in training, else their mean (Xu et al.)."""
+    if not lower <= upper:
+        raise RuntimeError(f"rrelu: expected lower <= upper, got {lower} and {upper}")
     if inplace:
         return rrelu_(input, lower, upper, training)
-    return pydl.rrelu(input, lower, upper, training)
+    if not training:
+        return _nn.leaky_relu(input, (lower + upper) / 2)
+    slope = pydl.empty_like(input).uniform_(lower, upper)
+    return pydl.where(input > 0, input, input * slope)
 
 
 def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:
     """`rrelu` in place."""
-    return input.copy_(pydl.rrelu(input.clone(), lower, upper, training))
+    return input.copy_(rrelu(input.clone(), lower, upper, training))
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:

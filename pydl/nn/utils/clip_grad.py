@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pydl
 from pydl import Tensor
+from pydl._core import optim as _core
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
@@ -30,9 +31,12 @@ def get_total_norm(
     if not tensors:
         return pydl.tensor(0.0)
     norm_type = float(norm_type)
-    with pydl.no_grad():
-        norms = [pydl.linalg.vector_norm(tensor, norm_type) for tensor in tensors]
-        total = pydl.linalg.vector_norm(pydl.stack(norms), norm_type) if len(norms) > 1 else norms[0]
+    if norm_type > 0:
+        total = _core.total_norm(tensors, norm_type)
+    else:  # counts and minima: the norm of the norms, whatever that means
+        with pydl.no_grad():
+            norms = [pydl.linalg.vector_norm(tensor, norm_type) for tensor in tensors]
+            total = pydl.linalg.vector_norm(pydl.stack(norms), norm_type)
     if error_if_nonfinite and not pydl.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
@@ -47,9 +51,7 @@ def clip_grads_with_norm_(
 ) -> None:
     """Multiplies every gradient by max_norm / total_norm where that is below one."""
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
-    with pydl.no_grad():
-        for gradient in _gradients(parameters):
-            gradient.mul_(factor)
+    _core.scale_all_(_gradients(parameters), factor.item())
 
 
 def clip_grad_norm_(

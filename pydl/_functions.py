@@ -1,0 +1,170 @@
+"""Functions that take tensors one by one, or answer in Python values: the face of operators that take lists."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from pydl import _core
+from pydl._core import Tensor
+
+__all__ = [
+    "block_diag",
+    "broadcast_shapes",
+    "broadcast_tensors",
+    "cartesian_prod",
+    "chain_matmul",
+    "combinations",
+    "cumulative_trapezoid",
+    "einsum",
+    "meshgrid",
+    "numel",
+    "tensordot",
+    "trapz",
+    "unique",
+    "unique_consecutive",
+]
+
+
+def _listed(tensors: tuple) -> list[Tensor]:
+    """f(a, b) and f([a, b]) mean the same."""
+    return list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], list | tuple) else list(tensors)
+
+
+def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
+    """Sums of products of elements, by subscripts (Einstein's convention).
+
+    Subscripts are letters; `...` stands for any leading dimensions, which broadcast; subscripts missing behind `->` are
+    summed. Without `->` the output has the subscripts that occur once, in alphabetical order.
+
+    >>> import pydl
+    >>> pydl.einsum("ij,jk->ik", pydl.eye(2), pydl.ones(2, 3)).shape
+    pydl.Size([2, 3])
+    """
+    return _core._einsum(equation, _listed(operands))
+
+
+def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> Tensor:
+    """Contracts the last `dims` dimensions of a with the first of b, or the two given lists of dimensions.
+
+    >>> import pydl
+    >>> pydl.tensordot(pydl.ones(2, 3, 4), pydl.ones(3, 4, 5)).shape
+    pydl.Size([2, 5])
+    """
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, int):
+        return _core._tensordot(a, b, dims)
+    first, second = dims
+    as_list = lambda d: [d] if isinstance(d, int) else list(d)  # noqa: E731
+    return _core._tensordot(a, b, as_list(first), as_list(second))
+
+
+def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str | None = None) -> tuple[Tensor, ...]:
+    """Coordinate grids of vectors: `indexing="ij"` varies the first along rows, "xy" along columns."""
+    return tuple(_core.meshgrid(_listed(tensors), indexing=indexing))
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Views of the tensors in the shape that all of them broadcast to."""
+    return tuple(_core.broadcast_tensors(_listed(tensors)))
+
+
+def broadcast_shapes(*shapes: int | Sequence[int]) -> _core.Size:
+    """The shape that all the given ones broadcast to; raises ShapeError where they do not.
+
+    >>> import pydl
+    >>> pydl.broadcast_shapes((2, 1), (3,))
+    pydl.Size([2, 3])
+    """
+    result: list[int] = []
+    for shape in shapes:
+        sizes = [shape] if isinstance(shape, int) else list(shape)
+        wide = max(len(result), len(sizes))
+        left, right = [1] * (wide - len(result)) + result, [1] * (wide - len(sizes)) + sizes
+        if any(x != y and 1 not in (x, y) for x, y in zip(left, right, strict=True)):
+            raise _core.ShapeError(f"broadcast_shapes: expected shapes that broadcast, got {result} and {sizes}")
+        result = [y if x == 1 else x for x, y in zip(left, right, strict=True)]
+    return _core.Size(result)
+
+
+def block_diag(*tensors: Tensor) -> Tensor:
+    """A matrix with the given matrices (vectors are rows) along its diagonal."""
+    return _core._block_diag([_core.tensor(t) if not isinstance(t, Tensor) else t for t in _listed(tensors)])
+
+
+def cartesian_prod(*tensors: Tensor) -> Tensor:
+    """All combinations of one element from each vector, one a row."""
+    return _core._cartesian_prod(_listed(tensors))
+
+
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    """The product of several matrices, left to right."""
+    return _core._chain_matmul(_listed(matrices))
+
+
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """All combinations of r elements of a vector, one a row, in order of position."""
+    if input.dim() != 1:
+        raise RuntimeError(f"combinations: expected a vector, got shape {list(input.shape)}")
+    if r < 0:
+        raise RuntimeError(f"combinations: expected a non-negative r, got {r}")
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    picks = list(choose(range(input.numel()), r))
+    if r == 0 or not picks:
+        return input.new_empty([0 if r == 0 else len(picks), r][: 1 if r == 0 else 2])
+    return input[_core.tensor(picks, dtype=_core.int64)]
+
+
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
+    """Running integrals of y by the trapezoidal rule; one element fewer than y along dim."""
+    n = y.size(dim)
+    heights = y.narrow(dim, 1, n - 1) + y.narrow(dim, 0, n - 1)
+    if x is None:
+        return _core.cumsum(heights, dim) * (dx / 2)
+    if x.dim() == 1:
+        x = x.reshape([n if d == dim % y.dim() else 1 for d in range(y.dim())])
+    return _core.cumsum(heights * (x.narrow(dim, 1, n - 1) - x.narrow(dim, 0, n - 1)) / 2, dim)
+
+
+def trapz(y: Tensor, x: Tensor | None = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
+    """Alias of trapezoid."""
+    return _core.trapezoid(y, dx=dx, dim=dim) if x is None else _core.trapezoid(y, x, dim=dim)
+
+
+def numel(input: Tensor) -> int:
+    """How many elements the tensor has."""
+    return input.numel()
+
+
+def _selected(results: tuple[Tensor, Tensor, Tensor], return_inverse: bool, return_counts: bool) -> Tensor | tuple[Tensor, ...]:
+    values, inverse, counts = results
+    chosen = (values, *([inverse] if return_inverse else []), *([counts] if return_counts else []))
+    return chosen if len(chosen) > 1 else values
+
+
+def unique(
+    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Tensor | tuple[Tensor, ...]:
+    """The distinct elements, or distinct slices along dim; always in ascending order.
+
+    `return_inverse` adds, for each element, its place among them; `return_counts` how often each occurs.
+
+    >>> import pydl
+    >>> pydl.unique(pydl.tensor([3, 1, 3]))
+    tensor([1, 3])
+    """
+    results = _core._unique(input) if dim is None else _core._unique_dim(input, dim)
+    return _selected(results, return_inverse, return_counts)
+
+
+def unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Tensor | tuple[Tensor, ...]:
+    """Elements (or slices along dim) with runs of equal neighbours reduced to one."""
+    results = _core._unique_consecutive(input) if dim is None else _core._unique_consecutive_dim(input, dim)
+    return _selected(results, return_inverse, return_counts)
+
+
+Tensor.unique = unique
+Tensor.unique_consecutive = unique_consecutive

@@ -1,0 +1,15 @@
+"""Linear algebra with PyTorch's names: batches of float32 and float64 matrices, differentiable to any order.
+
+The factorizations are LAPACK's, by way of NumPy; everything around them, gradients included, is pydl's own operators. The
+formulas of the gradients are those of M. Giles, "Collected matrix derivative results for forward and reverse mode
+algorithmic differentiation" (2008), unless a function names another source.
+"""
+
+from pydl.linalg import _lu, _products, _solve, _spectral
+from pydl.linalg._lapack import LinAlgError
+from pydl.linalg._lu import *  # noqa: F403
+from pydl.linalg._products import *  # noqa: F403
+from pydl.linalg._solve import *  # noqa: F403
+from pydl.linalg._spectral import *  # noqa: F403
+
+__all__ = ["LinAlgError", *_lu.__all__, *_products.__all__, *_solve.__all__, *_spectral.__all__]

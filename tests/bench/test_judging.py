@@ -1,0 +1,71 @@
+"""What `pydl bench` says about its samples; the cases themselves run in bench/."""
+import numpy as np
+import pytest
+
+from pydl.bench import machine, run_case
+from pydl.bench.case import Bar, Case, Statement, normal
+from pydl.bench.cases import GROUPS
+from pydl.bench.judge import judge
+from pydl.bench.libraries import disagreement, statements
+from pydl.bench.report import duration, markdown, plain, table
+from pydl.bench.timing import Measurement
+
+
+def measurement(name: str, flops: float = 0, **samples: float) -> Measurement:
+    return Measurement(Case(name, flops=flops), {library: [seconds] * 3 for library, seconds in samples.items()})
+
+
+@pytest.fixture
+def peak(monkeypatch):
+    monkeypatch.setattr(machine, "fma_peak", lambda dtype: 100.0)
+
+
+def test_ratio_is_that_of_the_fastest_peer():
+    m = measurement("a", pydl=1.0, numpy=3.0, torch=2.0)
+    assert m.fastest() == "torch" and m.ratio("torch") == 2.0
+    assert m.fastest(("numpy",)) == "numpy"
+    assert m.fastest(("jax",)) is None
+
+
+def test_bars(peak):
+    both = [measurement("a", 60, pydl=1.0, torch=4.0), measurement("b", 95, pydl=1.0, torch=0.5)]
+    assert judge(Bar("mean", 1.4), both).state == "met"  # sqrt(4 * 0.5)
+    below = judge(Bar("each", 1.0), both)
+    assert (below.state, below.value, below.missed) == ("at the floor", 0.5, ["b"])
+    assert judge(Bar("each", 5.0), both).state == "open"
+    assert judge(Bar("share", 0.6), both).state == "met"
+    assert judge(Bar("share", 0.9), both).missed == ["a"]
+    assert judge(Bar("each", 1.0, against=("jax",)), both).state == "no peer"
+    assert judge(Bar("each", 1.0, where=lambda case: False), both) is None
+    assert judge(Bar("seconds", 0.5), both).state == "open"
+
+
+def test_results_are_compared():
+    case = Case("a", "x + 1", {"x": normal(3)}, "x + 2")
+    results = {name: statement.value() for name, statement in statements(case).items() if name in ("pydl", "numpy")}
+    assert "pydl differs from numpy by 1" in disagreement(case, results)
+    assert "shapes" in disagreement(case, {"pydl": np.ones(2), "numpy": np.ones(3)})
+    assert disagreement(case, {"pydl": np.ones(2), "numpy": np.full(2, np.nan)})
+
+
+def test_a_case_is_timed(peak):
+    case = Case("a", setups={name: lambda: Statement("sum(range(100))", {}) for name in ("pydl", "twin")})
+    m = run_case(case, rounds=2)
+    assert set(m.samples) == {"pydl", "twin"} and len(m.samples["pydl"]) == 2
+    assert 1e-8 < m.seconds() < 1e-3
+
+
+def test_tables(peak):
+    rows = table([measurement("a|b", 50, pydl=2e-6, torch=4e-6), measurement("c", pydl=1e-3)])
+    assert rows[0] == ["case", "pydl", "torch", "ratio", "spread", "GFLOP/s", "of floor"]
+    assert rows[1][:4] == ["a|b", "2 us", "2.00", "2.00"]
+    assert markdown(rows).splitlines()[2].startswith("| a\\|b | 2 us |")
+    assert "1 ms" in plain(rows)
+    assert [duration(s) for s in (2.5, 1e-3, 5e-9)] == ["2.5 s", "1 ms", "5 ns"]
+
+
+def test_names_are_unique():
+    assert len({group.name for group in GROUPS}) == len(GROUPS)
+    for group in GROUPS:
+        assert len({case.name for case in group.cases}) == len(group.cases), group.name
+        assert all("pydl" in case.competitors for case in group.cases)
