@@ -15,6 +15,8 @@ from typing import Any as _Any
 from pydl import _core
 from pydl._core import *  # noqa: F403
 from pydl._functions import *  # noqa: F403
+from pydl._lazy import HOMES as _HOMES
+from pydl._methods import install as _install_methods
 from pydl._tensor_str import get_printoptions, printoptions, set_printoptions
 from pydl._version import __version__
 
@@ -26,20 +28,9 @@ newaxis = None
 
 # Imported when first used, so that `import pydl` stays quick.
 _SUBMODULES = frozenset({
-    "autograd", "bench", "config", "cuda", "datasets", "demo", "keras", "linalg", "nn", "optim", "serialization",
+    "autograd", "bench", "config", "cuda", "datasets", "demo", "fft", "keras", "linalg", "nn", "optim", "serialization",
     "special", "testing", "text", "utils",
 })  # fmt: skip
-_linear_algebra = (
-    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "geqrf", "inverse", "logdet", "lu", "lu_solve", "lu_unpack",
-    "matrix_exp", "orgqr", "ormqr", "pca_lowrank", "pinverse", "qr", "slogdet", "svd", "svd_lowrank", "triangular_solve",
-)  # fmt: skip
-_LAZY = {
-    "finfo": "_limits",
-    "iinfo": "_limits",
-    "load": "serialization",
-    "save": "serialization",
-    "show_config": "config",
-} | dict.fromkeys(_linear_algebra, "linalg._aliases")
 
 # Operators with a dot in their name live in modules of their own: pydl.linalg.inv.
 for _name, _module in _builtins.list(_builtins.vars(_core).items()):
@@ -49,16 +40,18 @@ for _name in _SUBMODULES & globals().keys():
     del globals()[_name]  # _core.nn and _core.optim hold what the packages of that name build on
 del _name, _module
 
+_install_methods()
+
 
 def __getattr__(name: str) -> _Any:
     if name in _SUBMODULES:
         return _importlib.import_module(f"{__name__}.{name}")
-    if name in _LAZY:
-        value = getattr(_importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    if name in _HOMES:
+        value = getattr(_importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'pydl' has no attribute {name!r}")
 
 
 def __dir__() -> _Any:
-    return _builtins.sorted({*globals(), *_SUBMODULES, *_LAZY})
+    return _builtins.sorted({*globals(), *_SUBMODULES, *_HOMES})

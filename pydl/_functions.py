@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydl import _core
 from pydl._core import Tensor
+from pydl._results import takes_out
 
 __all__ = [
     "block_diag",
@@ -18,6 +19,7 @@ __all__ = [
     "cumulative_trapezoid",
     "einsum",
     "meshgrid",
+    "nonzero",
     "numel",
     "tensordot",
     "trapz",
@@ -44,6 +46,7 @@ def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
     return _core._einsum(equation, _listed(operands))
 
 
+@takes_out
 def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> Tensor:
     """Contracts the last `dims` dimensions of a with the first of b, or the two given lists of dimensions.
 
@@ -98,6 +101,7 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     return _core._cartesian_prod(_listed(tensors))
 
 
+@takes_out
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices, left to right."""
     return _core._chain_matmul(_listed(matrices))
@@ -130,6 +134,25 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1.0,
 def trapz(y: Tensor, x: Tensor | None = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
     """Alias of trapezoid."""
     return _core.trapezoid(y, dx=dx, dim=dim) if x is None else _core.trapezoid(y, x, dim=dim)
+
+
+@takes_out
+def _nonzero(input: Tensor) -> Tensor:
+    return _core.nonzero(input)
+
+
+def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
+    """The indices of the elements other than 0: one row for each, or a tuple with a vector for each dimension.
+
+    >>> import pydl
+    >>> pydl.nonzero(pydl.tensor([0, 3, 4]), as_tuple=True)
+    (tensor([1, 2]),)
+    """
+    if not as_tuple:
+        return _nonzero(input, out=out)
+    if out is not None:
+        raise RuntimeError("nonzero: expected no out with as_tuple=True, got one")
+    return tuple(_core.nonzero(_core.atleast_1d(input)).unbind(1))
 
 
 def numel(input: Tensor) -> int:

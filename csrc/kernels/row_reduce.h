@@ -40,7 +40,7 @@ template <int A, class Op, class T> PYDL_INLINE vec<T> accumulator_tree(Op op, c
   if constexpr (A == 1) return acc[0];
   else return op.combine(accumulator_tree<A / 2>(op, acc), accumulator_tree<A / 2>(op, acc + A / 2));
 }
-// At most a block of partial results: several accumulators, then their tree.
+// At most a block into one vector of partial results: several accumulators, then their tree.
 template <class Op, class T> PYDL_INLINE vec<T> reduce_block(Op op, const T* in, int64_t n) {
   constexpr int64_t L = vec<T>::size;
   int64_t i = 0;
@@ -130,7 +130,7 @@ template <class T> struct SumExp : Sum<T> {
 
 // m and s of count <= L rows, each read from memory once: block by block, rescaling s where a later block has a larger
 // m. With MaxOfNumbers, which is cheaper, a NaN shows in s alone.
-template <class Largest, class T>
+template <class Maximum, class T>
 void sum_exp_rows(T* m, T* s, const T* in, int64_t count, int64_t cols, int64_t row_stride) {
   constexpr int64_t L = vec<T>::size;
   T block_m[L], block_s[L];
@@ -138,9 +138,9 @@ void sum_exp_rows(T* m, T* s, const T* in, int64_t count, int64_t cols, int64_t 
   for (int64_t k = 0; k < count; ++k) m[k] = Max<T>::fill, s[k] = 0, acc[k] = vec<T>(0);
   for (int64_t c = 0; c < cols; c += kReduceBlock<T>, in += kReduceBlock<T>) {
     const int64_t n = cols - c < kReduceBlock<T> ? cols - c : kReduceBlock<T>;
-    reduce_inner(Largest{}, block_m, in, count, n, row_stride);
+    reduce_inner(Maximum{}, block_m, in, count, n, row_stride);
     for (int64_t k = 0; k < count; ++k) {
-      const vec<T> before(m[k]), top = c ? Largest{}.combine(before, vec<T>(block_m[k])) : vec<T>(block_m[k]),
+      const vec<T> before(m[k]), top = c ? Maximum{}.combine(before, vec<T>(block_m[k])) : vec<T>(block_m[k]),
                                  shift = exp_shift(top);
       acc[k] = reduce_block(SumExp<T>{{}, shift}, in + k * row_stride, n);
       if (c > 0) s[k] *= exp_nonpositive(before - shift).v[0];

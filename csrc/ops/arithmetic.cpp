@@ -120,7 +120,7 @@ Tensor round_decimals(const Tensor& x, int64_t decimals, const Out& out) {
   return out.kind == Out::Kind::Inplace ? copy_(out.target, y) : mul(y, Operand(1), out);
 }
 
-Tensor square_any(const Tensor& x, const Out& out) { return x.dtype() == DType::Bool ? mul(x, x, out) : square(x, out); }
+Tensor square_any(const Tensor& x, const Out& out) { return x.dtype() == DType::Bool ? square(cast(x, DType::Int64), out) : square(x, out); }
 
 Tensor clamp_any(const Tensor& x, const std::optional<Scalar>& low, const std::optional<Scalar>& high, const Out& out) {
   if (!low && !high) fail("clamp: expected at least one of min and max, got neither");
@@ -143,6 +143,11 @@ Tensor nan_to_number(const Tensor& x, std::optional<double> nan, std::optional<d
 
 Tensor logit_eps(const Tensor& x, std::optional<double> eps, const Out& out) {
   return eps ? logit_clamped(x, Scalar(*eps), out) : logit(x, out);
+}
+
+Tensor polygamma_order(const Tensor& x, int64_t n, const Out& out) {
+  if (n < 0) fail("polygamma: expected n >= 0, got ", n);
+  return polygamma(x, Scalar(n), out);
 }
 
 Tensor addcmul_value(const Tensor& x, const Tensor& t1, const Tensor& t2, const Scalar& value, const Out& out) {
@@ -238,6 +243,7 @@ const Operator arithmetic_ops[] = {
     {&logaddexp, "logaddexp(Tensor input, Tensor other) -> Tensor", kFunction | kMethod | kOut, "log(exp(input) + exp(other))."},
     {&logaddexp2, "logaddexp2(Tensor input, Tensor other) -> Tensor", kFunction | kMethod | kOut, "log2(2^input + 2^other)."},
     {&xlogy, "xlogy(Operand input, Operand other) -> Tensor", kFull, "input * log(other), 0 where input is 0."},
+    {&xlog1py, "special.xlog1py(Operand input, Operand other) -> Tensor", kFunction | kOut, "input * log1p(other), 0 where input is 0."},
     {&heaviside, "heaviside(Tensor input, Tensor values) -> Tensor", kFull | kNoGrad, "0 below zero, values at zero, 1 above."},
     {&gcd, "gcd(Tensor input, Tensor other) -> Tensor", kFull | kNoGrad, "Greatest common divisor."},
     {&lcm, "lcm(Tensor input, Tensor other) -> Tensor", kFull | kNoGrad, "Least common multiple."},
@@ -302,7 +308,12 @@ const Operator elementary_ops[] = {
     {&erfinv, "erfinv(Tensor input) -> Tensor", kFull, "The inverse of erf."},
     {&lgamma, "lgamma(Tensor input) -> Tensor", kFull, "log |gamma(input)|."},
     {&digamma, "digamma(Tensor input) -> Tensor", kFull, "The derivative of lgamma."},
+    {&polygamma_order, "_polygamma(Tensor input, int n) -> Tensor", kFunction | kOut, "The n-th derivative of digamma."},
     {&i0, "i0(Tensor input) -> Tensor", kFull, "The modified Bessel function of order 0."},
+    {&i0e, "special.i0e(Tensor input) -> Tensor", kFunction | kOut, "i0 times exp(-|input|)."},
+    {&i1, "special.i1(Tensor input) -> Tensor", kFunction | kOut, "The modified Bessel function of order 1."},
+    {&i1e, "special.i1e(Tensor input) -> Tensor", kFunction | kOut, "i1 times exp(-|input|)."},
+    {&ndtr, "special.ndtr(Tensor input) -> Tensor", kFunction | kOut, "The distribution function of the standard normal distribution."},
     {&logit_eps, "logit(Tensor input, float? eps=None) -> Tensor", kFull, "log(x / (1 - x)), x first limited to [eps, 1 - eps]."},
     {&sigmoid, "sigmoid(Tensor input) -> Tensor", kFull, "1 / (1 + exp(-input))."},
     {&sigmoid, "expit(Tensor input) -> Tensor", kFunction, "Alias of sigmoid."},

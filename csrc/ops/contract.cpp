@@ -280,7 +280,10 @@ Tensor cross(const Tensor& a, const Tensor& b, std::optional<int64_t> dim) {
 Tensor matrix_power(const Tensor& x, int64_t n) {
   if (x.dim() < 2 || x.size(-1) != x.size(-2)) fail<ShapeError>("matrix_power: expected square matrices, got ", x);
   if (n < 0) fail("matrix_power: expected a non-negative power (linalg.matrix_power takes negative ones), got ", n);
-  if (n == 0) return expand(cast(eq(unsqueeze(arange(Scalar(int64_t(0)), Scalar(x.size(-1))), 1), arange(Scalar(int64_t(0)), Scalar(x.size(-1)))), x.dtype()), x.sizes());
+  if (n == 0) {
+    const Tensor position = arange(Scalar(int64_t(0)), Scalar(x.size(-1)));
+    return copy_(clone(x), cast(eq(unsqueeze(position, 1), position), x.dtype()));
+  }
   Tensor result, square = x;
   for (; n; n >>= 1) {
     if (n & 1) result = result.defined() ? matmul(result, square) : square;

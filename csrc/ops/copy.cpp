@@ -163,8 +163,8 @@ namespace {
 
 const Operator ops[] = {
     {&copy_, "copy_(Tensor input, Tensor src) -> Tensor", kMethod, "Copies src, broadcast and cast, into this tensor."},
-    {&fill_, "fill_(Tensor input, Scalar value) -> Tensor", kMethod, "Fills this tensor with value."},
-    {&zero_, "zero_(Tensor input) -> Tensor", kMethod, "Fills this tensor with zeros."},
+    {&fill_, "fill_(Tensor input, Scalar value) -> Tensor", kFunction | kMethod, "Fills this tensor with value."},
+    {&zero_, "zero_(Tensor input) -> Tensor", kFunction | kMethod, "Fills this tensor with zeros."},
     {&clone, "clone(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", kFunction | kMethod,
      "A copy with memory of its own; gradients flow back to the input."},
     {&contiguous, "contiguous(Tensor input, MemoryFormat? memory_format=None) -> Tensor", kMethod,

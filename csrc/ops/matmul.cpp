@@ -235,7 +235,10 @@ Tensor outer(const Tensor& a, const Tensor& b) {
 Tensor scaled_sum(const Tensor& c, const Tensor& product, const Scalar& beta, const Scalar& alpha) {
   // beta = 0 ignores c, NaN included.
   const Tensor scaled = alpha.equals(1) ? product : mul(product, alpha);
-  if (beta.equals(0)) return expand(scaled, broadcast_shapes("addmm", c.sizes(), product.sizes()));
+  if (beta.equals(0)) {
+    const Tensor y = expand(scaled, broadcast_shapes("addmm", c.sizes(), product.sizes()));
+    return autograd::needed(c) ? add(y, where(full({}, Scalar(false)), c, Operand(0))) : y;
+  }
   return beta.equals(1) ? add(c, scaled) : add(mul(c, beta), scaled);
 }
 Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) { return scaled_sum(c, mm(a, b), beta, alpha); }
@@ -243,7 +246,7 @@ Tensor addmv(const Tensor& c, const Tensor& a, const Tensor& x, const Scalar& be
 Tensor addr(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) { return scaled_sum(c, outer(a, b), beta, alpha); }
 Tensor baddbmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) { return scaled_sum(c, bmm(a, b), beta, alpha); }
 Tensor addbmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
-  return scaled_sum(c, sum(bmm(a, b), Dims{0}), beta, alpha);
+  return scaled_sum(c, sum(bmm(a, b), Dims{0}, false, a.dtype()), beta, alpha);
 }
 Tensor inner(const Tensor& a, const Tensor& b) {
   if (a.dim() == 0 || b.dim() == 0) return mul(a, b);

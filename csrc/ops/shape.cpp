@@ -277,6 +277,9 @@ std::vector<Tensor> tensor_split_at(const Tensor& x, IntSpan indices, int64_t di
 std::vector<Tensor> hsplit(const Tensor& x, int64_t sections) { return tensor_split(x, sections, x.dim() == 1 ? 0 : 1); }
 std::vector<Tensor> vsplit(const Tensor& x, int64_t sections) { return tensor_split(x, sections, 0); }
 std::vector<Tensor> dsplit(const Tensor& x, int64_t sections) { return tensor_split(x, sections, 2); }
+std::vector<Tensor> hsplit_at(const Tensor& x, IntSpan indices) { return tensor_split_at(x, indices, x.dim() == 1 ? 0 : 1); }
+std::vector<Tensor> vsplit_at(const Tensor& x, IntSpan indices) { return tensor_split_at(x, indices, 0); }
+std::vector<Tensor> dsplit_at(const Tensor& x, IntSpan indices) { return tensor_split_at(x, indices, 2); }
 
 Tensor at_least(const Tensor& x, int64_t dims) {
   if (x.dim() >= dims) return x;
@@ -439,9 +442,58 @@ Tensor trace(const Tensor& x) {
   return sum(diagonal(x));
 }
 
+// Copies of x with one of its views overwritten.
+Tensor select_scatter(const Tensor& x, const Tensor& src, int64_t dim, int64_t index) {
+  const Tensor y = clone(x, MemoryFormat::Preserve);
+  const Tensor window = select(y, dim, index);
+  if (!same(window.sizes(), src.sizes())) fail<ShapeError>("select_scatter: expected a source of shape ", show(window.sizes()), ", got ", src);
+  copy_(window, src);
+  return y;
+}
+Tensor slice_scatter(const Tensor& x, const Tensor& src, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> end, int64_t step) {
+  const Tensor y = clone(x, MemoryFormat::Preserve);
+  const Tensor window = slice(y, dim, start, end, step);
+  if (!same(window.sizes(), src.sizes())) fail<ShapeError>("slice_scatter: expected a source of shape ", show(window.sizes()), ", got ", src);
+  copy_(window, src);
+  return y;
+}
+Tensor diagonal_scatter(const Tensor& x, const Tensor& src, int64_t offset, int64_t dim1, int64_t dim2) {
+  const Tensor y = clone(x, MemoryFormat::Preserve);
+  const Tensor window = diagonal(y, offset, dim1, dim2);
+  if (!same(window.sizes(), src.sizes())) fail<ShapeError>("diagonal_scatter: expected a source of shape ", show(window.sizes()), ", got ", src);
+  copy_(window, src);
+  return y;
+}
+// Tall matrices repeat the diagonal after an empty row when wrap.
+Tensor fill_diagonal_(const Tensor& x, const Scalar& value, bool wrap) {
+  if (x.dim() < 2) fail("fill_diagonal_: expected at least 2 dimensions, got ", x);
+  int64_t step = 0, length = x.size(0);
+  for (int64_t d = 0; d < x.dim(); ++d) {
+    if (x.dim() > 2 && x.size(d) != x.size(0)) fail("fill_diagonal_: expected equal sizes in more than 2 dimensions, got ", show(x.sizes()));
+    step += x.stride(d);
+    length = std::min(length, x.size(d));
+  }
+  fill_(as_strided(x, Dims{length}, Dims{step}), value);
+  if (wrap && x.dim() == 2)
+    for (int64_t top = x.size(1) + 1; top < x.size(0); top += x.size(1) + 1) {
+      const Tensor rest = slice(x, 0, top, std::nullopt);
+      fill_(diagonal(rest), value);
+    }
+  return x;
+}
+Tensor adjoint(const Tensor& x) {
+  if (x.dim() < 2) fail("adjoint: expected at least 2 dimensions, got ", x);
+  return transpose(x, -2, -1);
+}
+
 constexpr int kBoth = kFunction | kMethod;
 
 const Operator ops[] = {
+    {&select_scatter, "select_scatter(Tensor input, Tensor src, int dim, int index) -> Tensor", kBoth, "A copy with src as one index along dim."},
+    {&slice_scatter, "slice_scatter(Tensor input, Tensor src, int dim=0, int? start=None, int? end=None, int step=1) -> Tensor", kBoth, "A copy with src as a slice along dim."},
+    {&diagonal_scatter, "diagonal_scatter(Tensor input, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor", kBoth, "A copy with src on the diagonal."},
+    {&fill_diagonal_, "fill_diagonal_(Tensor input, Scalar fill_value, bool wrap=False) -> Tensor", kMethod, "Fills the main diagonal."},
+    {&adjoint, "adjoint(Tensor input) -> Tensor", kBoth, "The last two dimensions swapped (real numbers are their own conjugates)."},
     {&cat, "cat(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "The tensors joined along dim."},
     {&cat, "concat(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Alias of cat."},
     {&cat, "concatenate(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Alias of cat."},
@@ -458,8 +510,11 @@ const Operator ops[] = {
     {&tensor_split, "tensor_split(Tensor input, int indices_or_sections, int dim=0) -> Tensor[]", kBoth, "Parts as even as possible, or the parts between indices."},
     {&tensor_split_at, "tensor_split(Tensor input, int[] indices_or_sections, int dim=0) -> Tensor[]", kBoth, ""},
     {&hsplit, "hsplit(Tensor input, int sections) -> Tensor[]", kBoth, "tensor_split along columns."},
+    {&hsplit_at, "hsplit(Tensor input, int[] indices) -> Tensor[]", kBoth, ""},
     {&vsplit, "vsplit(Tensor input, int sections) -> Tensor[]", kBoth, "tensor_split along rows."},
+    {&vsplit_at, "vsplit(Tensor input, int[] indices) -> Tensor[]", kBoth, ""},
     {&dsplit, "dsplit(Tensor input, int sections) -> Tensor[]", kBoth, "tensor_split along the third dimension."},
+    {&dsplit_at, "dsplit(Tensor input, int[] indices) -> Tensor[]", kBoth, ""},
     {&unbind, "unbind(Tensor input, int dim=0) -> Tensor[]", kBoth, "A view for each index along dim."},
     {&flip, "flip(Tensor input, int[] dims) -> Tensor", kBoth, "A copy with the given dimensions reversed."},
     {&fliplr, "fliplr(Tensor input) -> Tensor", kBoth, "A copy with columns reversed."},

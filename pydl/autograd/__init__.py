@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydl import _core
 from pydl._core import Tensor
@@ -12,9 +13,14 @@ from pydl.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from pydl.autograd.function import Function, once_differentiable
 from pydl.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 
+if TYPE_CHECKING:
+    from pydl.autograd import functional
+    from pydl.autograd.gradcheck import gradcheck, gradgradcheck
+
 __all__ = [
-    "Function", "backward", "detect_anomaly", "enable_grad", "function", "grad", "grad_mode", "graph", "inference_mode",
-    "no_grad", "once_differentiable", "set_detect_anomaly", "set_grad_enabled",
+    "Function", "backward", "detect_anomaly", "enable_grad", "function", "functional", "grad", "grad_mode", "gradcheck",
+    "gradgradcheck", "graph", "inference_mode", "no_grad", "once_differentiable", "set_detect_anomaly",
+    "set_grad_enabled",
 ]  # fmt: skip
 
 _Tensors = Tensor | Sequence[Tensor]
@@ -65,3 +71,14 @@ def grad(
         pairs = zip(results, leaves, strict=True)
         results = tuple(_core.zeros_like(leaf, requires_grad=True) if g is None else g for g, leaf in pairs)
     return results
+
+
+def __getattr__(name: str) -> Any:
+    if name == "functional":
+        return importlib.import_module("pydl.autograd.functional")
+    if name in ("gradcheck", "gradgradcheck"):
+        # The module has the function's name: the function takes its place.
+        module = importlib.import_module("pydl.autograd.gradcheck")
+        globals().update(gradcheck=module.gradcheck, gradgradcheck=module.gradgradcheck)
+        return globals()[name]
+    raise AttributeError(f"module 'pydl.autograd' has no attribute {name!r}")

@@ -273,14 +273,35 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     return cholesky_ex(A, upper=upper, check_errors=True)[0]
 
 
+class _CholeskySolve(Function):
+    """dB = A^-1 dX, dL = -(dB X^T + X dB^T) L for A = L L^T (Giles 2008, sections 2.3.1 and 2.2.1)."""
+
+    @staticmethod
+    def forward(ctx, B: Tensor, L: Tensor) -> Tensor:
+        X = solve_triangular(L.mT, solve_triangular(L, B, upper=False), upper=True)
+        ctx.save_for_backward(L, X)
+        ctx.shape = B.shape
+        return X
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor | None]:
+        L, X = ctx.saved_tensors
+        gB, gL = _CholeskySolve.apply(grad, L), None
+        if ctx.needs_input_grad[1]:
+            gA = gB @ X.mT
+            gL = (-(gA + gA.mT) @ L).sum_to_size(L.shape)
+        return gB.sum_to_size(ctx.shape), gL
+
+
 @takes_out
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """X in A X = B from the Cholesky factor of A."""
     check_matrices("cholesky_solve", B)
     check_square("cholesky_solve", L)
-    if upper:
-        L = L.mT
-    return solve_triangular(L.mT, solve_triangular(L, B, upper=False), upper=True)
+    check_same_dtype("cholesky_solve", L, B)
+    if B.size(-2) != L.size(-1):
+        raise ShapeError(f"cholesky_solve: expected a B that fits L, got shapes {list(L.shape)} and {list(B.shape)}")
+    return _CholeskySolve.apply(B, L.mT if upper else L)
 
 
 @takes_out

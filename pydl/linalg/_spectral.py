@@ -276,9 +276,14 @@ class _PseudoInverse(Function):
     """The Moore-Penrose inverse at constant rank; backward as Golub and Pereyra 1973, equation 4.12."""
 
     @staticmethod
-    def forward(ctx, A: Tensor, atol: Any, rtol: Any) -> Tensor:
-        U, S, Vh = lapack.run_or_raise("linalg.pinv", "svd", A, full_matrices=False)
-        inverse = _core.where(S > _threshold(A, S, atol, rtol), 1 / S, 0.0)
+    def forward(ctx, A: Tensor, hermitian: bool, atol: Any, rtol: Any) -> Tensor:
+        if hermitian:
+            S, U = lapack.run_or_raise("linalg.pinv", "eigh", A)
+            Vh = U.mT
+        else:
+            U, S, Vh = lapack.run_or_raise("linalg.pinv", "svd", A, full_matrices=False)
+        size = S.abs()
+        inverse = _core.where(size > _threshold(A, size, atol, rtol), 1 / S, 0.0)
         P = (Vh.mT * inverse.unsqueeze(-2)) @ U.mT
         ctx.save_for_backward(A, P)
         return P
@@ -286,7 +291,7 @@ class _PseudoInverse(Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple:
         A, P = ctx.saved_tensors
-        return _pinv_backward(grad, A, P), None, None
+        return _pinv_backward(grad, A, P), None, None, None
 
 
 def _pinv_backward(grad: Tensor, A: Tensor, P: Tensor) -> Tensor:
@@ -306,12 +311,7 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
     rtol = rcond if rtol is None else rtol
     if A.numel() == 0:
         return A.mT.clone()
-    if not hermitian:
-        return _PseudoInverse.apply(A, atol, rtol)
-    L, Q = eigh(A)
-    keep = L.abs() > _threshold(A, L.detach().abs(), atol, rtol)
-    inverse = _core.where(keep, 1 / _core.where(keep, L, 1.0), 0.0)
-    return (Q * inverse.unsqueeze(-2)) @ Q.mT
+    return _PseudoInverse.apply(A, hermitian, atol, rtol)
 
 
 class _LeastSquares(Function):

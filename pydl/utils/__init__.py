@@ -1,5 +1,5 @@
 """Helpers that stand beside tensors, modules and optimizers."""
 
-from pydl.utils import hooks
+from pydl.utils import dlpack, hooks
 
-__all__ = ["hooks"]
+__all__ = ["dlpack", "hooks"]

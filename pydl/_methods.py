@@ -1,0 +1,77 @@
+"""Methods of Tensor whose functions are Python's: each looks its function up when called, so that nothing is imported now."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pydl
+from pydl import _core
+from pydl._core import Tensor
+
+# Methods that are a function of `pydl` with the tensor as its first argument.
+_FUNCTIONS = """
+    adjoint angle as_strided_scatter cholesky cholesky_inverse cholesky_solve conj conj_physical det diagonal_scatter frexp
+    geqrf histogram index_reduce inverse is_conj is_neg is_same_size ldexp_ logdet lu matrix_exp mvlgamma narrow_copy nonzero
+    lu_solve orgqr ormqr pinverse qr resolve_conj resolve_neg select_scatter slice_scatter slogdet svd triangular_solve unsafe_chunk
+    unsafe_split unsafe_split_with_sizes
+"""
+# Methods that have no function; each is in the module named.
+_ELSEWHERE = {
+    "_draws": "cauchy_ geometric_ log_normal_",
+    "_parts": "apply_ fill_diagonal_ index_reduce_ map2_ map_ new_empty_strided new_tensor",
+}
+# What other devices, dtypes and layouts of PyTorch's tensors answer.
+_NEVER = """
+    is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_nested is_quantized is_sparse is_sparse_csr is_vulkan is_xla is_xpu
+"""
+
+
+def _method(name: str, module: str = "") -> Any:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        home = importlib.import_module(f"pydl.{module}") if module else pydl
+        return getattr(home, name)(self, *args, **kwargs)
+
+    return _named(method, name, f"pydl.{name} of this tensor." if not module else f"See pydl.{module}.{name}.")
+
+
+def _named(method: Any, name: str, doc: str) -> Any:
+    method.__name__, method.__qualname__, method.__doc__ = name, f"Tensor.{name}", doc
+    return method
+
+
+def _in_place(name: str) -> Any:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return self.copy_(getattr(self, name)(*args, **kwargs))
+
+    return _named(method, f"{name}_", f"{name}, in place.")
+
+
+def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    return _core.where(condition, self, other)
+
+
+def _polygamma(self: Tensor, n: int) -> Tensor:
+    return pydl.polygamma(n, self)
+
+
+def _real(self: Tensor) -> Tensor:
+    return self
+
+
+def install() -> None:
+    """Gives Tensor its methods."""
+    for name in _FUNCTIONS.split():
+        setattr(Tensor, name, _method(name))
+    for module, names in _ELSEWHERE.items():
+        for name in names.split():
+            setattr(Tensor, name, _method(name, module))
+    for name in ("mvlgamma", "polygamma", "conj_physical"):
+        setattr(Tensor, f"{name}_", _in_place(name))
+    for name in _NEVER.split():
+        setattr(Tensor, name, False)
+    Tensor.where = _named(_where, "where", "This tensor where condition holds, other elsewhere.")
+    Tensor.polygamma = _named(_polygamma, "polygamma", "The n-th derivative of digamma.")
+    Tensor.real = property(_real, doc="The tensor itself: it is real.")
+    Tensor.is_pinned = _named(lambda self: False, "is_pinned", "Always False: there is no device to copy to.")
+    Tensor.is_shared = _named(lambda self: False, "is_shared", "Always False: memory is this process's own.")

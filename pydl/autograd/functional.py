@@ -1,0 +1,160 @@
+"""Derivatives of functions: products with the Jacobian and the Hessian, and the matrices themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pydl
+from pydl import Tensor
+
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
+
+_Function = Callable[..., Any]
+_Tensors = tuple[Tensor, ...]
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _like(values: tuple[Any, ...], example: Any) -> Any:
+    """A tuple where the caller gave one, else the single value."""
+    return values if isinstance(example, tuple) else values[0]
+
+
+def _leaves(inputs: Any, create_graph: bool) -> _Tensors:
+    # Under create_graph the result stays connected to the caller's inputs.
+    return tuple(
+        x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_() for x in _tuple(inputs)
+    )
+
+
+def _gradients(outputs: Any, inputs: _Tensors, weights: Any, create_graph: bool, strict: bool) -> _Tensors:
+    pairs = [(o, w) for o, w in zip(_tuple(outputs), weights, strict=True) if o.requires_grad]
+    if not pairs:
+        grads: tuple[Tensor | None, ...] = (None,) * len(inputs)
+    else:
+        grads = pydl.autograd.grad(
+            [o for o, _ in pairs], inputs, [w for _, w in pairs], retain_graph=True, create_graph=create_graph,
+            allow_unused=True,
+        )  # fmt: skip
+    if strict and any(g is None for g in grads):
+        raise RuntimeError("functional: expected outputs that depend on every input (strict=True), got one that does not")
+    return tuple(pydl.zeros_like(x) if g is None else g for x, g in zip(inputs, grads, strict=True))
+
+
+def _finished(value: Any, create_graph: bool) -> Any:
+    if create_graph:
+        return value
+    return tuple(v.detach() for v in value) if isinstance(value, tuple) else value.detach()
+
+
+def _weights(v: Any, outputs: Any, name: str) -> _Tensors:
+    targets = _tuple(outputs)
+    if v is None:
+        if len(targets) != 1 or targets[0].numel() != 1:
+            raise RuntimeError(f"{name}: expected v, since the function has more than one output, got None")
+        return (pydl.ones_like(targets[0]),)
+    weights = _tuple(v)
+    shapes = [tuple(w.shape) for w in weights], [tuple(t.shape) for t in targets]
+    if shapes[0] != shapes[1]:
+        raise RuntimeError(f"{name}: expected v of shapes {shapes[1]}, got {shapes[0]}")
+    return weights
+
+
+def vjp(
+    func: _Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """The outputs of `func`, and v times its Jacobian."""
+    with pydl.enable_grad():
+        leaves = _leaves(inputs, create_graph)
+        outputs = func(*leaves)
+        result = _gradients(outputs, leaves, _weights(v, outputs, "vjp"), create_graph, strict)
+    return _finished(outputs, create_graph), _like(_finished(result, create_graph), inputs)
+
+
+def jvp(
+    func: _Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """The outputs of `func`, and its Jacobian times v: the vjp's own derivative with respect to its weights."""
+    with pydl.enable_grad():
+        leaves = _leaves(inputs, create_graph)
+        outputs = func(*leaves)
+        weights = tuple(pydl.zeros_like(o).requires_grad_() for o in _tuple(outputs))
+        products = _gradients(outputs, leaves, weights, True, strict)
+        result = _gradients(products, weights, _weights(v, _like(leaves, inputs), "jvp"), create_graph, False)
+    return _finished(outputs, create_graph), _like(_finished(result, create_graph), outputs)
+
+
+def _jacobian(
+    func: _Function, leaves: _Tensors, create_graph: bool, strict: bool
+) -> tuple[Any, tuple[_Tensors, ...]]:
+    outputs = func(*leaves)
+    blocks = []
+    for output in _tuple(outputs):
+        rows = []
+        for i in range(output.numel()):
+            weight = pydl.zeros(output.numel(), dtype=output.dtype)
+            weight[i] = 1
+            rows.append(_gradients(output, leaves, (weight.reshape(output.shape),), create_graph, strict))
+        columns = zip(*rows, strict=True) if rows else [() for _ in leaves]
+        blocks.append(
+            tuple(
+                (pydl.stack(list(column)) if column else pydl.zeros(0, *x.shape, dtype=x.dtype)).reshape(
+                    *output.shape, *x.shape
+                )
+                for column, x in zip(columns, leaves, strict=True)
+            )
+        )
+    return outputs, tuple(blocks)
+
+
+def jacobian(func: _Function, inputs: Any, create_graph: bool = False, strict: bool = False) -> Any:
+    """All first derivatives of `func`: for each output and input a tensor of shape output.shape + input.shape.
+
+    >>> import pydl
+    >>> pydl.autograd.functional.jacobian(lambda x: x * x, pydl.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+    with pydl.enable_grad():
+        outputs, blocks = _jacobian(func, _leaves(inputs, create_graph), create_graph, strict)
+    return _like(tuple(_like(_finished(row, create_graph), inputs) for row in blocks), outputs)
+
+
+def hessian(func: _Function, inputs: Any, create_graph: bool = False, strict: bool = False) -> Any:
+    """All second derivatives of a function with one scalar output."""
+
+    def gradient(*leaves: Tensor) -> _Tensors:
+        return _scalar_gradient(func, leaves, "hessian", strict)
+
+    with pydl.enable_grad():
+        _, blocks = _jacobian(gradient, _leaves(inputs, create_graph), create_graph, strict)
+    return _like(tuple(_like(_finished(row, create_graph), inputs) for row in blocks), inputs)
+
+
+def _scalar_gradient(func: _Function, leaves: _Tensors, name: str, strict: bool) -> _Tensors:
+    output = func(*leaves)
+    if not isinstance(output, Tensor) or output.numel() != 1:
+        raise RuntimeError(f"{name}: expected a function with one scalar output, got another")
+    return _gradients(output, leaves, (pydl.ones_like(output),), True, strict)
+
+
+def vhp(
+    func: _Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """The output of a scalar function, and v times its Hessian."""
+    with pydl.enable_grad():
+        leaves = _leaves(inputs, create_graph)
+        output = func(*leaves)
+        gradient = _scalar_gradient(func, leaves, "vhp", strict)
+        result = _gradients(gradient, leaves, _weights(v, _like(leaves, inputs), "vhp"), create_graph, strict)
+    return _finished(output, create_graph), _like(_finished(result, create_graph), inputs)
+
+
+def hvp(
+    func: _Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """The output of a scalar function, and its Hessian, which is symmetric, times v."""
+    return vhp(func, inputs, v, create_graph, strict)
