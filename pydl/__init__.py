@@ -9,7 +9,7 @@ import builtins as _builtins
 import importlib as _importlib
 import math as _math
 import sys as _sys
-from types import ModuleType as _ModuleType
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from pydl import _core
@@ -19,6 +19,12 @@ from pydl._lazy import HOMES as _HOMES
 from pydl._methods import install as _install_methods
 from pydl._tensor_str import get_printoptions, printoptions, set_printoptions
 from pydl._version import __version__
+
+if _TYPE_CHECKING:
+    from pydl import autograd, cuda, datasets, linalg, nn, optim, utils
+    from pydl._limits import finfo, iinfo
+    from pydl.config import show_config
+    from pydl.serialization import load, save
 
 inf = _math.inf
 nan = _math.nan
@@ -32,13 +38,8 @@ _SUBMODULES = frozenset({
     "special", "testing", "text", "utils",
 })  # fmt: skip
 
-# Operators with a dot in their name live in modules of their own: pydl.linalg.inv.
-for _name, _module in _builtins.list(_builtins.vars(_core).items()):
-    if isinstance(_module, _ModuleType) and _name not in _SUBMODULES:
-        _sys.modules[f"{__name__}.{_name}"] = _module
-for _name in _SUBMODULES & globals().keys():
-    del globals()[_name]  # _core.nn and _core.optim hold what the packages of that name build on
-del _name, _module
+# The named tuples of operators like max, where pickle finds them.
+return_types = _sys.modules[f"{__name__}.return_types"] = _core.return_types
 
 _install_methods()
 

@@ -9,7 +9,9 @@ def reserved(name: str) -> Any:
     """A function of that name that raises NotImplementedError."""
 
     def function(*args: Any, **kwargs: Any) -> NoReturn:
-        raise NotImplementedError(f"{name}: expected a function of real numbers, got one of complex ones: complex dtypes are reserved")
+        raise NotImplementedError(
+            f"{name}: expected a function of real numbers, got one of complex ones: complex dtypes are reserved"
+        )
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = "Complex dtypes are reserved: raises NotImplementedError."

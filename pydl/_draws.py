@@ -51,9 +51,14 @@ def _by_inversion(first: Tensor, ratio: Any, generator: Any) -> Tensor:
     return k
 
 
-def _by_rejection(center: Tensor, a: Tensor, b: Tensor, accept: Tensor, edge: Tensor, log_ratio: Any, top: Any, generator: Any) -> Tensor:
-    """Transformed rejection with squeeze, the frame of Hoermann's PTRS and BTRS: `log_ratio(k)` is the log of P(k) times
-    a constant, `edge` scales the density of the hat, `accept` is the area of certain acceptance."""
+def _by_rejection(
+    center: Tensor, a: Tensor, b: Tensor, accept: Tensor, edge: Tensor, log_ratio: Any, top: Any, generator: Any
+) -> Tensor:
+    """Transformed rejection with squeeze, the frame of Hoermann's PTRS and BTRS.
+
+    `log_ratio(k)` is the log of P(k) times a constant, `edge` scales the density of the hat, `accept` is the area of
+    certain acceptance.
+    """
     result = _core.zeros_like(center)
     wanted = _core.ones_like(center, dtype=_core.bool)
     while wanted.any():

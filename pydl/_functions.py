@@ -43,7 +43,7 @@ def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
     >>> pydl.einsum("ij,jk->ik", pydl.eye(2), pydl.ones(2, 3)).shape
     pydl.Size([2, 3])
     """
-    return _core._einsum(equation, _listed(operands))
+    return _core.einsum(equation, _listed(operands))
 
 
 @takes_out
@@ -57,10 +57,10 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> 
     if isinstance(dims, Tensor):
         dims = dims.tolist()
     if isinstance(dims, int):
-        return _core._tensordot(a, b, dims)
+        return _core.tensordot(a, b, dims)
     first, second = dims
     as_list = lambda d: [d] if isinstance(d, int) else list(d)  # noqa: E731
-    return _core._tensordot(a, b, as_list(first), as_list(second))
+    return _core.tensordot(a, b, as_list(first), as_list(second))
 
 
 def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str | None = None) -> tuple[Tensor, ...]:
@@ -93,18 +93,18 @@ def broadcast_shapes(*shapes: int | Sequence[int]) -> _core.Size:
 
 def block_diag(*tensors: Tensor) -> Tensor:
     """A matrix with the given matrices (vectors are rows) along its diagonal."""
-    return _core._block_diag([_core.tensor(t) if not isinstance(t, Tensor) else t for t in _listed(tensors)])
+    return _core.block_diag([_core.tensor(t) if not isinstance(t, Tensor) else t for t in _listed(tensors)])
 
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:
     """All combinations of one element from each vector, one a row."""
-    return _core._cartesian_prod(_listed(tensors))
+    return _core.cartesian_prod(_listed(tensors))
 
 
 @takes_out
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices, left to right."""
-    return _core._chain_matmul(_listed(matrices))
+    return _core.chain_matmul(_listed(matrices))
 
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
@@ -160,14 +160,20 @@ def numel(input: Tensor) -> int:
     return input.numel()
 
 
-def _selected(results: tuple[Tensor, Tensor, Tensor], return_inverse: bool, return_counts: bool) -> Tensor | tuple[Tensor, ...]:
+def _selected(
+    results: tuple[Tensor, Tensor, Tensor], return_inverse: bool, return_counts: bool
+) -> Tensor | tuple[Tensor, ...]:
     values, inverse, counts = results
     chosen = (values, *([inverse] if return_inverse else []), *([counts] if return_counts else []))
     return chosen if len(chosen) > 1 else values
 
 
 def unique(
-    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
 ) -> Tensor | tuple[Tensor, ...]:
     """The distinct elements, or distinct slices along dim; always in ascending order.
 

@@ -16,14 +16,13 @@ _KEPT = {
         frexp gradient histogram histogramdd mvlgamma polygamma
     """,
     "_parts": """
-        as_strided_scatter diagonal_scatter empty_permuted index_reduce narrow_copy select_scatter slice_scatter
-        unravel_index
+        as_strided_scatter empty_permuted index_reduce narrow_copy unravel_index
     """,
     "_queries": """
-        adjoint angle are_deterministic_algorithms_enabled conj conj_physical detach_ fill fill_ get_default_device
-        get_device get_float32_matmul_precision imag is_complex is_conj is_inference is_neg is_same_size is_signed
-        ldexp_ real resolve_conj resolve_neg set_default_device set_float32_matmul_precision set_flush_denormal typename
-        unsafe_chunk unsafe_split unsafe_split_with_sizes use_deterministic_algorithms zero_
+        angle are_deterministic_algorithms_enabled conj conj_physical detach_ fill get_default_device get_device
+        get_float32_matmul_precision imag is_complex is_conj is_inference is_neg is_same_size is_signed ldexp_ real
+        resolve_conj resolve_neg set_default_device set_float32_matmul_precision set_flush_denormal typename unsafe_chunk
+        unsafe_split unsafe_split_with_sizes use_deterministic_algorithms
     """,
     "_range": """
         range

@@ -1,4 +1,4 @@
-"""Methods of Tensor whose functions are Python's: each looks its function up when called, so that nothing is imported now."""
+"""Methods of Tensor whose functions are Python's: each looks its function up when called, so that none is imported now."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from pydl._core import Tensor
 
 # Methods that are a function of `pydl` with the tensor as its first argument.
 _FUNCTIONS = """
-    adjoint angle as_strided_scatter cholesky cholesky_inverse cholesky_solve conj conj_physical det diagonal_scatter frexp
-    geqrf histogram index_reduce inverse is_conj is_neg is_same_size ldexp_ logdet lu matrix_exp mvlgamma narrow_copy nonzero
-    lu_solve orgqr ormqr pinverse qr resolve_conj resolve_neg select_scatter slice_scatter slogdet svd triangular_solve unsafe_chunk
-    unsafe_split unsafe_split_with_sizes
+    angle as_strided_scatter cholesky cholesky_inverse cholesky_solve conj conj_physical det frexp geqrf histogram
+    index_reduce inverse is_conj is_neg is_same_size ldexp_ logdet lu lu_solve matrix_exp mvlgamma narrow_copy nonzero
+    orgqr ormqr pinverse qr resolve_conj resolve_neg slogdet svd triangular_solve unsafe_chunk unsafe_split
+    unsafe_split_with_sizes
 """
 # Methods that have no function; each is in the module named.
 _ELSEWHERE = {
     "_draws": "cauchy_ geometric_ log_normal_",
-    "_parts": "apply_ fill_diagonal_ index_reduce_ map2_ map_ new_empty_strided new_tensor",
+    "_parts": "apply_ index_reduce_ map2_ map_ new_empty_strided new_tensor",
 }
 # What other devices, dtypes and layouts of PyTorch's tensors answer.
 _NEVER = """
-    is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_nested is_quantized is_sparse is_sparse_csr is_vulkan is_xla is_xpu
+    is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_nested is_quantized is_sparse is_sparse_csr is_vulkan is_xla
+    is_xpu
 """
 
 

@@ -1,10 +1,9 @@
-"""Numerical functions that are short compositions of operators: histograms, finite differences, special cases of gamma."""
+"""Short compositions of operators: histograms, finite differences, parts of numbers, relatives of gamma."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from pydl import _core
 from pydl._core import Tensor
@@ -47,7 +46,9 @@ def _count(points: Tensor, edges: Sequence[Tensor], weight: Tensor | None, densi
         flat = flat * bins + place
     weights = _core.ones(points.size(0), dtype=points.dtype) if weight is None else weight.reshape(-1)
     shape = [e.numel() - 1 for e in edges]
-    hist = _core.zeros(math.prod(shape), dtype=points.dtype).scatter_add(0, flat[inside], weights[inside]).reshape(shape)
+    hist = (
+        _core.zeros(math.prod(shape), dtype=points.dtype).scatter_add(0, flat[inside], weights[inside]).reshape(shape)
+    )
     if density:
         hist = hist / hist.sum()
         for d, e in enumerate(edges):
@@ -119,10 +120,9 @@ def _slope(y: Tensor, dim: int, step: float | Tensor, edge_order: int) -> Tensor
     inner = (right * before + left * after) / (left + right)
     first, last = rises.narrow(dim, 0, 1), rises.narrow(dim, n - 2, 1)
     if edge_order == 2:
-        bend = lambda at: (after.narrow(dim, at, 1) - before.narrow(dim, at, 1)) / (  # noqa: E731
-            left.narrow(dim, at, 1) + right.narrow(dim, at, 1)
-        )
-        first, last = first - bend(0) * h.narrow(dim, 0, 1), last + bend(n - 3) * h.narrow(dim, n - 2, 1)
+        bends = (after - before) / (left + right)
+        first = first - bends.narrow(dim, 0, 1) * h.narrow(dim, 0, 1)
+        last = last + bends.narrow(dim, n - 3, 1) * h.narrow(dim, n - 2, 1)
     return _core.cat([first, inner, last], dim)
 
 
@@ -155,7 +155,7 @@ def gradient(
 
 @takes_out
 def frexp(input: Tensor) -> _Frexp:
-    """(mantissa, exponent) with input = mantissa * 2^exponent and 0.5 <= |mantissa| < 1; exponent 0 for 0, inf and NaN."""
+    """(mantissa, exponent) with input = mantissa * 2^exponent, 0.5 <= |mantissa| < 1; exponent 0 for 0, inf and NaN."""
     _check("frexp", input)
     plain = input.detach().abs().double()
     special = (plain == 0) | ~plain.isfinite()

@@ -10,7 +10,7 @@ from pydl import _core
 from pydl._core import Tensor
 from pydl._results import takes_out
 
-# ---- Real tensors as complex numbers ----------------------------------------------------------------------------------
+# ---- Real tensors as complex numbers ---------------------------------------------------------------------------------
 
 
 def conj(input: Tensor) -> Tensor:
@@ -49,11 +49,6 @@ def angle(input: Tensor) -> Tensor:
     """pi for negative numbers, 0 for others, NaN for NaN."""
     x = input if input.is_floating_point() else input.to(_core.get_default_dtype())
     return _core.where(x.isnan(), x, _core.where(x < 0, math.pi, _core.zeros_like(x)))
-
-
-def adjoint(input: Tensor) -> Tensor:
-    """A view with the last two dimensions swapped."""
-    return input.mH
 
 
 def is_complex(input: Tensor) -> bool:
@@ -102,7 +97,7 @@ def typename(obj: Any) -> str:
     return kind.__qualname__ if kind.__module__ in ("builtins", None) else f"{kind.__module__}.{kind.__qualname__}"
 
 
-# ---- Settings that change nothing here --------------------------------------------------------------------------------
+# ---- Settings that change nothing here -------------------------------------------------------------------------------
 
 _settings = {"deterministic": False, "precision": "highest"}
 
@@ -151,16 +146,6 @@ def set_flush_denormal(mode: bool) -> bool:
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor of input's shape and dtype, every element `value`."""
     return input.clone().fill_(value)
-
-
-def fill_(input: Tensor, value: Any) -> Tensor:
-    """Sets every element to `value`."""
-    return input.fill_(value)
-
-
-def zero_(input: Tensor) -> Tensor:
-    """Sets every element to 0."""
-    return input.zero_()
 
 
 def detach_(input: Tensor) -> Tensor:

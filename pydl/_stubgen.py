@@ -386,7 +386,8 @@ def generate() -> str:
             lines += ["    @staticmethod", f"    {line}"] if line.startswith("def") else [f"    {line}"]
         if not members:
             lines[-1] += " ..."
-    return "\n".join(lines) + "\n"
+    lines += ["", "__all__ = [", *(f"    {name!r}," for name in sorted(_core.__all__)), "]"]
+    return "\n".join(lines).replace("'", '"') + "\n"
 
 
 def undeclared(stub: str) -> list[str]:

@@ -25,7 +25,9 @@ def _window(values: Tensor | None, dtype: Any, requires_grad: bool) -> Tensor:
     return values.to(dtype or _core.get_default_dtype()).requires_grad_(requires_grad)
 
 
-def _cosines(op: str, length: int, periodic: bool, weights: tuple[float, ...], dtype: Any, requires_grad: bool) -> Tensor:
+def _cosines(
+    op: str, length: int, periodic: bool, weights: tuple[float, ...], dtype: Any, requires_grad: bool
+) -> Tensor:
     """The alternating sum of weights[k] cos(2 pi k t)."""
     t = _phase(op, length, periodic, dtype)
     if t is not None:

@@ -1,4 +1,4 @@
-"""Discrete Fourier transforms: the sample frequencies and shifts. The transforms need complex numbers, which are reserved."""
+"""The frequencies and shifts of discrete Fourier transforms, which themselves need complex numbers: those are reserved."""
 
 from __future__ import annotations
 

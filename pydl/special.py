@@ -6,16 +6,15 @@ import math
 from typing import Any
 
 from pydl import _core
-from pydl._core import Tensor
-from pydl._core import digamma, erf, erfc, erfinv, exp2, expit, expm1, i0, log1p, logit, round, sinc, xlogy  # noqa: A004
+from pydl._core import Tensor, digamma, erf, erfc, erfinv, exp2, expit, expm1, i0, log1p, logit, round, sinc, xlogy  # noqa: A004
 from pydl._core.special import i0e, i1, i1e, ndtr, xlog1py
 from pydl._numeric import mvlgamma, polygamma
 from pydl._results import takes_out
 
 __all__ = [
-    "digamma", "entr", "erf", "erfc", "erfinv", "exp2", "expit", "expm1", "gammaln", "i0", "i0e", "i1", "i1e", "log1p",
-    "log_softmax", "logit", "logsumexp", "modified_bessel_i0", "modified_bessel_i1", "multigammaln", "ndtr", "polygamma",
-    "psi", "round", "sinc", "softmax", "spherical_bessel_j0", "xlog1py", "xlogy",
+    "digamma", "entr", "erf", "erfc", "erfinv", "exp2", "expit", "expm1", "gammaln", "i0", "i0e", "i1", "i1e",
+    "log1p", "log_softmax", "logit", "logsumexp", "modified_bessel_i0", "modified_bessel_i1", "multigammaln", "ndtr",
+    "polygamma", "psi", "round", "sinc", "softmax", "spherical_bessel_j0", "xlog1py", "xlogy",
 ]  # fmt: skip
 
 gammaln = _core.lgamma

@@ -61,8 +61,12 @@ def assert_close(
                 fail(f"expected {b}, got {a}", at)
         else:
             if not allow_subclasses and type(a) is not type(b):
-                raise TypeError(f"assert_close: expected values of one type, got {type(a).__name__} and {type(b).__name__}")
-            fault = _difference(_as_tensor(a), _as_tensor(b), rtol, atol, equal_nan, check_dtype and _typed(a, b), check_stride)
+                raise TypeError(
+                    f"assert_close: expected values of one type, got {type(a).__name__} and {type(b).__name__}"
+                )
+            fault = _difference(
+                _as_tensor(a), _as_tensor(b), rtol, atol, equal_nan, check_dtype and _typed(a, b), check_stride
+            )
             if fault:
                 fail(fault, at)
 
@@ -88,7 +92,9 @@ def _as_tensor(x: Any) -> Tensor:
     try:
         return pydl.as_tensor(x).detach()
     except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"assert_close: expected tensors, arrays, numbers or containers of them, got {type(x).__name__}") from error
+        raise TypeError(
+            f"assert_close: expected tensors, arrays, numbers or containers of them, got {type(x).__name__}"
+        ) from error
 
 
 def _difference(
@@ -116,7 +122,8 @@ def _difference(
     relative = pydl.where(off == 0, 0.0, off / b.abs().double())
     wrong, total = int((~close).sum()), a.numel()
     if a.dim() == 0:
-        return f"expected {b.item()}, got {a.item()}: {_greatest(off, atol, 'absolute')}; {_greatest(relative, rtol, 'relative')}"
+        faults = f"{_greatest(off, atol, 'absolute')}\n{_greatest(relative, rtol, 'relative')}"
+        return f"expected {b.item()}, got {a.item()}\n{faults}"
     return (
         f"expected close tensors, got {wrong} of {total} elements ({wrong / total:.1%}) that differ\n"
         f"{_greatest(off, atol, 'absolute')}\n{_greatest(relative, rtol, 'relative')}"
@@ -143,13 +150,15 @@ def make_tensor(
 ) -> Tensor:
     """Uniform random elements in [low, high): by default [-9, 9), [0, 10) for uint8, both truth values for bool.
 
-    `noncontiguous` leaves gaps between the elements of the last dimension; `exclude_zero` replaces zeros by the smallest
-    positive number.
+    `noncontiguous` leaves gaps between the elements of the last dimension; `exclude_zero` replaces zeros by the
+    smallest positive number.
     """
     size = list(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else list(shape)
     if noncontiguous and memory_format is not None:
         raise ValueError("make_tensor: expected one of noncontiguous and memory_format, got both")
-    default = (0, 2) if dtype is pydl.bool else (0, 10) if dtype is pydl.uint8 else (-9, 9 if dtype.is_floating_point else 10)
+    default = (
+        (0, 2) if dtype is pydl.bool else (0, 10) if dtype is pydl.uint8 else (-9, 9 if dtype.is_floating_point else 10)
+    )
     low, high = default[0] if low is None else low, default[1] if high is None else high
     if not low < high:
         raise ValueError(f"make_tensor: expected low < high, got {low} and {high}")

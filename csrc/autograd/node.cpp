@@ -9,6 +9,7 @@ std::string (*forward_trace)() = nullptr;
 
 static std::atomic<uint64_t> next_sequence{0};
 static thread_local Node* current_node = nullptr;
+static thread_local bool saved_for_next = false;  // a tensor was saved for the node about to be connected
 
 Node::Node() : sequence(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
 Node::~Node() = default;
@@ -112,6 +113,7 @@ bool needed(std::span<const Tensor> inputs) {
 
 void connect(Node& node, const char* name, std::span<const Tensor> inputs) {
   node.name = name;
+  node.saves = std::exchange(saved_for_next, false);
   for (const Tensor& t : inputs) node.edges.push_back(gradient_edge(t));
   if (mode.anomaly && forward_trace) node.more().forward_trace = forward_trace();
 }
@@ -167,6 +169,7 @@ Saved::Saved(const Tensor& input) : tensor_(input) {
   if (!input.defined()) return;
   if (input.impl()->inference) fail("save: expected tensors made outside inference_mode in a recorded operation, got ", input);
   version_ = input.version();
+  saved_for_next = true;
 }
 
 Saved Saved::output(const Tensor& output, uint32_t index) {
@@ -174,6 +177,7 @@ Saved Saved::output(const Tensor& output, uint32_t index) {
   s.tensor_ = output.alias();
   s.version_ = output.version();
   s.output_ = int32_t(index);
+  saved_for_next = true;
   return s;
 }
 

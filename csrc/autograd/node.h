@@ -40,6 +40,7 @@ struct Node : RefCounted {
     DType dtype = DType::Float32;
   };
   SmallVector<Output, 1> outputs;  // what the incoming gradients must look like
+  bool saves = false;              // holds saved tensors: backward frees them and can then not run again
 
   struct Extras {
     std::vector<std::pair<uint32_t, std::shared_ptr<Hook>>> tensor_hooks;  // (output, hook), run before the node
@@ -129,7 +130,7 @@ template <class F> struct FunctionNode final : Node {
   std::optional<F> backward;
   explicit FunctionNode(F&& f) : backward(std::move(f)) {}
   Tensors apply(const Tensors& grads) override;
-  void release() override { backward.reset(); }
+  void release() override { if (saves) backward.reset(); }
 };
 [[noreturn]] void fail_released(const char* name);
 struct CurrentNode {

@@ -41,6 +41,14 @@ void parallel_for(int64_t n, int64_t grain, F&& f) {
       n, grain, [](void* c, int64_t b, int64_t e) { (*static_cast<std::remove_reference_t<F>*>(c))(b, e); }, &f);
 }
 
+// f(begin, end) over the fixed grid of chunks of `grain` indices, whatever the thread count: for work whose bits depend on
+// where it is cut.
+template <class F> void parallel_chunks(int64_t n, int64_t grain, F&& f) {
+  parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; b += grain) f(b, b + grain < end ? b + grain : end);
+  });
+}
+
 // A team of `threads` workers, each calling f(thread, threads), with barrier() available inside: for algorithms with
 // phases (GEMM's packing). `threads` is at most num_threads(); serial contexts get a team of one.
 struct Team {

@@ -31,8 +31,7 @@ struct Overloads {
 };
 
 struct Callable {
-  PyObject_HEAD
-  vectorcallfunc vectorcall;
+  PyObject_HEAD vectorcallfunc vectorcall;
   const Overloads* overloads;
 };
 // Two types, because a method binds to its instance and a function kept in a class must not.
@@ -48,8 +47,10 @@ PyObject* wrap_tensors(const std::vector<Tensor>& tensors, PyTypeObject* named) 
   py::object result = take(named ? PyStructSequence_New(named) : PyTuple_New(n));
   for (Py_ssize_t i = 0; i < n; ++i) {
     PyObject* item = wrap_result(tensors[size_t(i)]);
-    if (named) PyStructSequence_SetItem(result.ptr(), i, item);
-    else PyTuple_SET_ITEM(result.ptr(), i, item);
+    if (named)
+      PyStructSequence_SetItem(result.ptr(), i, item);
+    else
+      PyTuple_SET_ITEM(result.ptr(), i, item);
   }
   return result.release().ptr();
 }
@@ -71,9 +72,11 @@ PyObject* wrap_result(Result&& result, PyTypeObject* named) {
 // out=(values, indices): every result is checked before the first is written.
 void deliver(const char* name, const std::vector<Tensor>& results, PyObject* outs) {
   const Py_ssize_t n = PyTuple_Check(outs) ? PyTuple_GET_SIZE(outs) : 0;
-  if (n != Py_ssize_t(results.size())) fail<TypeError>(name, ": expected a tuple of ", results.size(), " tensors as out, got ", n);
+  if (n != Py_ssize_t(results.size()))
+    fail<TypeError>(name, ": expected a tuple of ", results.size(), " tensors as out, got ", n);
   for (Py_ssize_t i = 0; i < n; ++i) {
-    if (!is_tensor(PyTuple_GET_ITEM(outs, i))) fail<TypeError>(name, ": expected tensors as out, got ", Py_TYPE(PyTuple_GET_ITEM(outs, i))->tp_name);
+    if (!is_tensor(PyTuple_GET_ITEM(outs, i)))
+      fail<TypeError>(name, ": expected tensors as out, got ", Py_TYPE(PyTuple_GET_ITEM(outs, i))->tp_name);
     const Tensor& out = unwrap(PyTuple_GET_ITEM(outs, i));
     if (autograd::grad_enabled() && (autograd::requires_grad(out) || autograd::requires_grad(results[size_t(i)])))
       fail(name, ": expected tensors that require no gradient with out=, got one that does (use no_grad)");
@@ -109,18 +112,21 @@ PyObject* run(const Overloads& overloads, const Signature& signature, PyTypeObje
 }
 
 PyObject* call(PyObject* callable, PyObject* const* args, size_t nargs, PyObject* keywords) {
-  return guarded([&] {
-    const Overloads& overloads = overloads_of(callable);
-    const Given given{args, PyVectorcall_NARGS(nargs), keywords, is_method(overloads.form)};
-    if (given.method && (given.count == 0 || !is_tensor(args[0])))
-      fail<TypeError>(overloads.name, ": expected a Tensor as self, got ", given.count ? Py_TYPE(args[0])->tp_name : "nothing");
-    for (size_t i = 0; i < overloads.signatures.size(); ++i) {
-      const Signature& signature = overloads.signatures[i];
-      Bound bound(signature.boxed());
-      if (signature.bind(given, bound)) return run(overloads, signature, overloads.return_types[i], bound);
-    }
-    fail_no_overload(overloads.name, overloads.signatures, given);
-  }, overloads_of(callable).name.c_str());
+  return guarded(
+      [&] {
+        const Overloads& overloads = overloads_of(callable);
+        const Given given{args, PyVectorcall_NARGS(nargs), keywords, is_method(overloads.form)};
+        if (given.method && (given.count == 0 || !is_tensor(args[0])))
+          fail<TypeError>(overloads.name, ": expected a Tensor as self, got ",
+                          given.count ? Py_TYPE(args[0])->tp_name : "nothing");
+        for (size_t i = 0; i < overloads.signatures.size(); ++i) {
+          const Signature& signature = overloads.signatures[i];
+          Bound bound(signature.boxed());
+          if (signature.bind(given, bound)) return run(overloads, signature, overloads.return_types[i], bound);
+        }
+        fail_no_overload(overloads.name, overloads.signatures, given);
+      },
+      overloads_of(callable).name.c_str());
 }
 
 // ---- attributes of the callables ------------------------------------------------------------------------------------
@@ -147,7 +153,8 @@ PyObject* callable_reduce(PyObject* self, PyObject*) {
   if (!is_method(overloads_of(self).form)) return get_qualname(self, nullptr);
   return guarded([&] {
     py::object getattr = py::module_::import("builtins").attr("getattr");
-    return Py_BuildValue("O(Os)", getattr.ptr(), reinterpret_cast<PyObject*>(tensor_type), overloads_of(self).name.c_str());
+    return Py_BuildValue("O(Os)", getattr.ptr(), reinterpret_cast<PyObject*>(tensor_type),
+                         overloads_of(self).name.c_str());
   });
 }
 PyObject* method_get(PyObject* self, PyObject* instance, PyObject*) {
@@ -168,11 +175,18 @@ PyGetSetDef properties[] = {{"__name__", get_name, nullptr, nullptr, nullptr},
 PyMemberDef members[] = {{"__vectorcalloffset__", T_PYSSIZET, offsetof(Callable, vectorcall), READONLY, nullptr}, {}};
 
 PyTypeObject* make_callable_type(const char* name, unsigned long flags, bool binds) {
-  PyType_Slot slots[] = {{Py_tp_call, as_slot(PyVectorcall_Call)}, {Py_tp_repr, as_slot(callable_repr)},
-                         {Py_tp_dealloc, as_slot(callable_dealloc)}, {Py_tp_methods, methods}, {Py_tp_getset, properties},
-                         {Py_tp_members, members}, {binds ? Py_tp_descr_get : 0, as_slot(method_get)}, {}};
+  PyType_Slot slots[] = {{Py_tp_call, as_slot(PyVectorcall_Call)},
+                         {Py_tp_repr, as_slot(callable_repr)},
+                         {Py_tp_dealloc, as_slot(callable_dealloc)},
+                         {Py_tp_methods, methods},
+                         {Py_tp_getset, properties},
+                         {Py_tp_members, members},
+                         {binds ? Py_tp_descr_get : 0, as_slot(method_get)},
+                         {}};
   PyType_Spec spec{name, sizeof(Callable), 0,
-                   unsigned(Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION | flags), slots};
+                   unsigned(Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE |
+                            Py_TPFLAGS_DISALLOW_INSTANTIATION | flags),
+                   slots};
   return make_type(spec);
 }
 
@@ -202,8 +216,10 @@ class Installer {
       auto* c = reinterpret_cast<Callable*>(callable.ptr());
       c->vectorcall = call;
       c->overloads = overloads;
-      if (method) checked(PyObject_SetAttrString(reinterpret_cast<PyObject*>(tensor_type), name.c_str(), callable.ptr()));
-      else target(space, name).attr(last_part(name).c_str()) = callable;
+      if (method)
+        checked(PyObject_SetAttrString(reinterpret_cast<PyObject*>(tensor_type), name.c_str(), callable.ptr()));
+      else
+        target(space, name).attr(last_part(name).c_str()) = callable;
     }
   }
 
@@ -214,7 +230,9 @@ class Installer {
     Overloads*& overloads = all_[Key(space, name, is_method(form))];
     if (!overloads) {
       const size_t dot = name.rfind('.');
-      const std::string module = dot != name.npos ? "pydl." + name.substr(0, dot) : *space ? std::string("pydl._core.") + space : "pydl";
+      const std::string module = dot != name.npos ? "pydl." + name.substr(0, dot)
+                                 : *space         ? std::string("pydl._core.") + space
+                                                  : "pydl";
       overloads = new Overloads{name, module, form, {}, {}};  // for the life of the process
     }
     overloads->signatures.emplace_back(op);
@@ -226,7 +244,8 @@ class Installer {
       std::string text = std::string(Py_TYPE(self)->tp_name) + "(";
       const py::tuple names = borrow(reinterpret_cast<PyObject*>(Py_TYPE(self))).attr("__match_args__");
       for (size_t i = 0; i < names.size(); ++i)
-        text += (i ? ",\n" : "\n") + std::string(py::str(names[i])) + "=" + std::string(py::repr(borrow(PyTuple_GET_ITEM(self, Py_ssize_t(i)))));
+        text += (i ? ",\n" : "\n") + std::string(py::str(names[i])) + "=" +
+                std::string(py::repr(borrow(PyTuple_GET_ITEM(self, Py_ssize_t(i)))));
       return PyUnicode_FromString((text + ")").c_str());
     });
   }

@@ -15,18 +15,25 @@ namespace pydl::python {
 
 namespace {
 
-template <class T> Scalar as_scalar(T v) {
-  if constexpr (std::is_same_v<T, bool>) return Scalar(v);
-  else if constexpr (std::is_integral_v<T>) return Scalar(int64_t(v));
-  else if constexpr (sizeof(T) == 2) return Scalar(double(float(v)));
-  else return Scalar(double(v));
+template <class T>
+Scalar as_scalar(T v) {
+  if constexpr (std::is_same_v<T, bool>)
+    return Scalar(v);
+  else if constexpr (std::is_integral_v<T>)
+    return Scalar(int64_t(v));
+  else if constexpr (sizeof(T) == 2)
+    return Scalar(double(float(v)));
+  else
+    return Scalar(double(v));
 }
 
 // Nested lists of a tensor's values from dimension d on.
-template <class T> PyObject* to_list(const T* data, const Tensor& t, int64_t d) {
+template <class T>
+PyObject* to_list(const T* data, const Tensor& t, int64_t d) {
   if (d == t.dim()) return wrap(as_scalar(*data));
   py::object list = take(PyList_New(Py_ssize_t(t.size(d))));
-  for (int64_t i = 0; i < t.size(d); ++i) PyList_SET_ITEM(list.ptr(), Py_ssize_t(i), checked(to_list(data + i * t.stride(d), t, d + 1)));
+  for (int64_t i = 0; i < t.size(d); ++i)
+    PyList_SET_ITEM(list.ptr(), Py_ssize_t(i), checked(to_list(data + i * t.stride(d), t, d + 1)));
   return list.release().ptr();
 }
 
@@ -90,7 +97,8 @@ class Nested {
   explicit Nested(PyObject* data) {
     py::object at = borrow(data);
     while (is_sequence(at.ptr())) {
-      if (int64_t(shape_.size()) == kMaxDims) fail<ValueError>("tensor: expected at most ", kMaxDims, " nested levels, got more");
+      if (int64_t(shape_.size()) == kMaxDims)
+        fail<ValueError>("tensor: expected at most ", kMaxDims, " nested levels, got more");
       const Py_ssize_t n = PySequence_Size(at.ptr());
       shape_.push_back(n);
       if (n == 0) break;
@@ -101,7 +109,8 @@ class Nested {
   const Dims& shape() const { return shape_; }
   DType dtype() const { return any_ ? dtype_ : default_dtype(); }
 
-  template <class T> void fill(PyObject* data, T* out) {
+  template <class T>
+  void fill(PyObject* data, T* out) {
     int64_t n = 0;
     const int64_t room = element_count(shape_);
     walk(data, 0, [&](PyObject* o) {
@@ -117,21 +126,28 @@ class Nested {
     any_ = true;
   }
 
-  template <class F> void walk(PyObject* o, size_t d, F&& f) {
+  template <class F>
+  void walk(PyObject* o, size_t d, F&& f) {
     if (d == shape_.size()) {
-      if (is_sequence(o)) fail<ValueError>("tensor: expected a number at dim ", d, ", got a sequence of length ", PySequence_Size(o));
+      if (is_sequence(o))
+        fail<ValueError>("tensor: expected a number at dim ", d, ", got a sequence of length ", PySequence_Size(o));
       f(o);
       return;
     }
-    if (!is_sequence(o)) fail<TypeError>("tensor: expected a sequence of length ", shape_[d], " at dim ", d, ", got ", Py_TYPE(o)->tp_name);
+    if (!is_sequence(o))
+      fail<TypeError>("tensor: expected a sequence of length ", shape_[d], " at dim ", d, ", got ",
+                      Py_TYPE(o)->tp_name);
     py::object items = take(PySequence_Fast(o, "tensor: expected a sequence"));
     const Py_ssize_t n = PySequence_Fast_GET_SIZE(items.ptr());
-    if (n != shape_[d]) fail<ValueError>("tensor: expected sequence of length ", shape_[d], " at dim ", d, " (got ", n, ")");
-    for (Py_ssize_t i = 0; i < n && i < PySequence_Fast_GET_SIZE(items.ptr()); ++i) walk(PySequence_Fast_GET_ITEM(items.ptr(), i), d + 1, f);
+    if (n != shape_[d])
+      fail<ValueError>("tensor: expected sequence of length ", shape_[d], " at dim ", d, " (got ", n, ")");
+    for (Py_ssize_t i = 0; i < n && i < PySequence_Fast_GET_SIZE(items.ptr()); ++i)
+      walk(PySequence_Fast_GET_ITEM(items.ptr(), i), d + 1, f);
   }
 
   // A number that the dtype can hold; fractions are cut off.
-  template <class T> static T narrow(const Scalar& s) {
+  template <class T>
+  static T narrow(const Scalar& s) {
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
       constexpr double kLimit = 9223372036854775808.0;
       if (s.is_float() && !(s.to_double() >= -kLimit && s.to_double() < kLimit))
@@ -182,7 +198,9 @@ int to_bool(PyObject* self) {
          t.numel() ? "more than one value" : "no values", " is ambiguous)");
   });
 }
-PyObject* to_float(PyObject* self) { return guarded([&] { return PyFloat_FromDouble(item(unwrap(self)).to_double()); }); }
+PyObject* to_float(PyObject* self) {
+  return guarded([&] { return PyFloat_FromDouble(item(unwrap(self)).to_double()); });
+}
 PyObject* to_integer(PyObject* self) {
   return guarded([&] {
     const Scalar s = item(unwrap(self));
@@ -198,7 +216,9 @@ PyObject* to_index(PyObject* self) {
   });
 }
 
-PyObject* method_item(PyObject* self, PyObject*) { return guarded([&] { return wrap(item(unwrap(self))); }); }
+PyObject* method_item(PyObject* self, PyObject*) {
+  return guarded([&] { return wrap(item(unwrap(self))); });
+}
 PyObject* method_tolist(PyObject* self, PyObject*) {
   return guarded([&] {
     const Tensor& t = unwrap(self);
@@ -211,8 +231,11 @@ PyObject* method_complex(PyObject* self, PyObject*) {
 
 }  // namespace
 
-PyType_Slot conversion_slots[] = {{Py_nb_bool, as_slot(to_bool)}, {Py_nb_float, as_slot(to_float)}, {Py_nb_int, as_slot(to_integer)},
-                                  {Py_nb_index, as_slot(to_index)}, {}};
+PyType_Slot conversion_slots[] = {{Py_nb_bool, as_slot(to_bool)},
+                                  {Py_nb_float, as_slot(to_float)},
+                                  {Py_nb_int, as_slot(to_integer)},
+                                  {Py_nb_index, as_slot(to_index)},
+                                  {}};
 
 PyMethodDef conversion_methods[] = {
     {"item", method_item, METH_NOARGS, "The value of a one-element tensor as a Python number."},
@@ -231,37 +254,52 @@ static py::object finished(const Tensor& t, bool requires_grad) {
 
 void check_device(const py::object& device) {
   Device d;
-  if (!to_device(device.ptr(), d)) fail<TypeError>("device: expected a name like 'cpu', got ", Py_TYPE(device.ptr())->tp_name);
+  if (!to_device(device.ptr(), d))
+    fail<TypeError>("device: expected a name like 'cpu', got ", Py_TYPE(device.ptr())->tp_name);
 }
 
 void add_conversions(py::module_& m) {
   const py::none none;
-  m.def("tensor", [](const py::object& data, const py::object& dtype, const py::object& device, bool requires_grad) {
-    check_device(device);
-    autograd::GradGuard off(false);
-    return finished(tensor_from(data.ptr(), dtype_or_none(dtype.ptr(), "tensor")), requires_grad);
-  }, py::arg("data"), py::kw_only(), py::arg("dtype") = none, py::arg("device") = none, py::arg("requires_grad") = false,
-     "A fresh tensor with the values of numbers, nested sequences or an array.");
-  m.def("as_tensor", [](const py::object& data, const py::object& dtype, const py::object& device) {
-    check_device(device);
-    return wrapped(tensor_from(data.ptr(), dtype_or_none(dtype.ptr(), "as_tensor"), true));
-  }, py::arg("data"), py::arg("dtype") = none, py::arg("device") = none,
-     "A tensor of the data, sharing its memory where dtype and device allow.");
-  m.def("asarray", [](const py::object& obj, const py::object& dtype, const py::object& device, const py::object& copy, bool requires_grad) {
-    check_device(device);
-    const auto wanted = dtype_or_none(dtype.ptr(), "asarray");
-    Tensor t = !is_tensor(obj.ptr()) && !is_numpy_array(obj.ptr()) && py::hasattr(obj, "__dlpack__") ? from_dlpack(obj.ptr()) : Tensor();
-    const py::object source = t.defined() ? wrapped(t) : obj;
-    if (copy.ptr() == Py_False) {
-      const bool shared = is_tensor(source.ptr()) || PyObject_CheckBuffer(source.ptr());
-      t = shared ? tensor_from(source.ptr(), std::nullopt, true) : Tensor();
-      if (!shared || (wanted && *wanted != t.dtype())) fail<ValueError>("asarray: expected data that can be shared with copy=False, got data that must be copied");
-    } else {
-      t = tensor_from(source.ptr(), wanted, copy.ptr() != Py_True);
-    }
-    return finished(t, requires_grad);
-  }, py::arg("obj"), py::kw_only(), py::arg("dtype") = none, py::arg("device") = none, py::arg("copy") = none, py::arg("requires_grad") = false,
-     "A tensor of an array-like object; copy=True always copies, copy=False never does.");
+  m.def(
+      "tensor",
+      [](const py::object& data, const py::object& dtype, const py::object& device, bool requires_grad) {
+        check_device(device);
+        autograd::GradGuard off(false);
+        return finished(tensor_from(data.ptr(), dtype_or_none(dtype.ptr(), "tensor")), requires_grad);
+      },
+      py::arg("data"), py::kw_only(), py::arg("dtype") = none, py::arg("device") = none,
+      py::arg("requires_grad") = false, "A fresh tensor with the values of numbers, nested sequences or an array.");
+  m.def(
+      "as_tensor",
+      [](const py::object& data, const py::object& dtype, const py::object& device) {
+        check_device(device);
+        return wrapped(tensor_from(data.ptr(), dtype_or_none(dtype.ptr(), "as_tensor"), true));
+      },
+      py::arg("data"), py::arg("dtype") = none, py::arg("device") = none,
+      "A tensor of the data, sharing its memory where dtype and device allow.");
+  m.def(
+      "asarray",
+      [](const py::object& obj, const py::object& dtype, const py::object& device, const py::object& copy,
+         bool requires_grad) {
+        check_device(device);
+        const auto wanted = dtype_or_none(dtype.ptr(), "asarray");
+        Tensor t = !is_tensor(obj.ptr()) && !is_numpy_array(obj.ptr()) && py::hasattr(obj, "__dlpack__")
+                       ? from_dlpack(obj.ptr())
+                       : Tensor();
+        const py::object source = t.defined() ? wrapped(t) : obj;
+        if (copy.ptr() == Py_False) {
+          const bool shared = is_tensor(source.ptr()) || PyObject_CheckBuffer(source.ptr());
+          t = shared ? tensor_from(source.ptr(), std::nullopt, true) : Tensor();
+          if (!shared || (wanted && *wanted != t.dtype()))
+            fail<ValueError>("asarray: expected data that can be shared with copy=False, got data that must be copied");
+        } else {
+          t = tensor_from(source.ptr(), wanted, copy.ptr() != Py_True);
+        }
+        return finished(t, requires_grad);
+      },
+      py::arg("obj"), py::kw_only(), py::arg("dtype") = none, py::arg("device") = none, py::arg("copy") = none,
+      py::arg("requires_grad") = false,
+      "A tensor of an array-like object; copy=True always copies, copy=False never does.");
 }
 
 }  // namespace pydl::python

@@ -9,7 +9,8 @@ namespace pydl::python {
 
 namespace {
 
-// ---- the ABI, as dlpack.h of version 1.x lays it out ------------------------------------------------------------------
+// ---- the ABI, as dlpack.h of version 1.x lays it out
+// ------------------------------------------------------------------
 
 struct DLDevice {
   int32_t type;  // 1: CPU
@@ -49,7 +50,11 @@ constexpr int32_t kCpu = 1;
 enum Code : uint8_t { kInt = 0, kUInt = 1, kFloat = 2, kBfloat = 4, kBool = 6 };
 
 DLDataType to_dl(DType t) {
-  const uint8_t code = t == DType::Bool ? kBool : t == DType::UInt8 ? kUInt : t == DType::BFloat16 ? kBfloat : is_floating(t) ? kFloat : kInt;
+  const uint8_t code = t == DType::Bool       ? kBool
+                       : t == DType::UInt8    ? kUInt
+                       : t == DType::BFloat16 ? kBfloat
+                       : is_floating(t)       ? kFloat
+                                              : kInt;
   return {code, uint8_t(8 * item_size(t)), 1};
 }
 
@@ -59,13 +64,15 @@ DType from_dl(DLDataType d) {
       const DLDataType e = to_dl(DType(i));
       if (e.code == d.code && e.bits == d.bits) return DType(i);
     }
-  fail<TypeError>("from_dlpack: expected a dtype that tensors have, got code ", int(d.code), " with ", int(d.bits), " bits and ", d.lanes, " lanes");
+  fail<TypeError>("from_dlpack: expected a dtype that tensors have, got code ", int(d.code), " with ", int(d.bits),
+                  " bits and ", d.lanes, " lanes");
 }
 
 // ---- export ---------------------------------------------------------------------------------------------------------
 
 // The managed tensor and what it points at, in one block.
-template <class Managed> struct Exported {
+template <class Managed>
+struct Exported {
   Managed managed{};
   Tensor tensor;
   Dims shape, strides;
@@ -78,13 +85,15 @@ template <class Managed> struct Exported {
 };
 
 // A capsule that nobody consumed frees its tensor.
-template <class Managed> void destroy_capsule(PyObject* capsule) {
+template <class Managed>
+void destroy_capsule(PyObject* capsule) {
   if (!PyCapsule_IsValid(capsule, Managed::kName)) return;
   auto* m = static_cast<Managed*>(PyCapsule_GetPointer(capsule, Managed::kName));
   m->deleter(m);
 }
 
-template <class Managed> PyObject* make_capsule(Exported<Managed>* e) {
+template <class Managed>
+PyObject* make_capsule(Exported<Managed>* e) {
   PyObject* capsule = PyCapsule_New(&e->managed, Managed::kName, destroy_capsule<Managed>);
   if (!capsule) delete e;
   return checked(capsule);
@@ -97,7 +106,8 @@ template <class Managed> PyObject* make_capsule(Exported<Managed>* e) {
 
 // ---- import ---------------------------------------------------------------------------------------------------------
 
-template <class Managed> Tensor consume(PyObject* capsule) {
+template <class Managed>
+Tensor consume(PyObject* capsule) {
   auto* m = static_cast<Managed*>(PyCapsule_GetPointer(capsule, Managed::kName));
   if (!m) throw py::error_already_set();
   bool read_only = false;
@@ -132,18 +142,22 @@ PyObject* method_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
   return guarded([&] {
     static const char* names[] = {"stream", "max_version", "dl_device", "copy", nullptr};
     PyObject *stream = Py_None, *max_version = Py_None, *device = Py_None, *copy = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOO:__dlpack__", const_cast<char**>(names), &stream, &max_version, &device, &copy))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOO:__dlpack__", const_cast<char**>(names), &stream,
+                                     &max_version, &device, &copy))
       throw py::error_already_set();
     if (stream != Py_None) fail_buffer("__dlpack__: expected stream=None on the CPU, got a stream");
     Tensor t = unwrap(self);
-    if (autograd::requires_grad(t)) fail_buffer("__dlpack__: Can't export tensors that require gradient, use tensor.detach()");
+    if (autograd::requires_grad(t))
+      fail_buffer("__dlpack__: Can't export tensors that require gradient, use tensor.detach()");
     if (device != Py_None && py::cast<std::pair<int, int>>(borrow(device)).first != kCpu)
       fail_buffer("__dlpack__: expected the CPU as dl_device, got another device");
     if (copy == Py_True) t = clone(t);
     t.storage()->shared = true;
     const bool versioned = max_version != Py_None && borrow(max_version)[py::int_(0)].cast<int>() >= 1;
     if (!versioned) {
-      if (t.storage()->read_only) fail_buffer("__dlpack__: expected memory that may be written (or max_version >= (1, 0)), got a read-only tensor");
+      if (t.storage()->read_only)
+        fail_buffer(
+            "__dlpack__: expected memory that may be written (or max_version >= (1, 0)), got a read-only tensor");
       return make_capsule(new Exported<DLManagedTensor>(t));
     }
     auto* e = new Exported<DLManagedTensorVersioned>(t);
@@ -158,7 +172,8 @@ PyObject* method_dlpack_device(PyObject*, PyObject*) { return Py_BuildValue("ii"
 Tensor from_dlpack(PyObject* source) {
   py::object capsule = borrow(source);
   if (!PyCapsule_CheckExact(source)) {
-    if (!py::hasattr(source, "__dlpack__")) fail<TypeError>("from_dlpack: expected an object with __dlpack__, got ", Py_TYPE(source)->tp_name);
+    if (!py::hasattr(source, "__dlpack__"))
+      fail<TypeError>("from_dlpack: expected an object with __dlpack__, got ", Py_TYPE(source)->tp_name);
     const py::object exporter = capsule.attr("__dlpack__");
     try {
       capsule = exporter(py::arg("max_version") = py::make_tuple(1, 0));
@@ -167,8 +182,9 @@ Tensor from_dlpack(PyObject* source) {
       capsule = exporter();  // from before versions
     }
   }
-  return PyCapsule_IsValid(capsule.ptr(), DLManagedTensorVersioned::kName) ? consume<DLManagedTensorVersioned>(capsule.ptr())
-                                                                          : consume<DLManagedTensor>(capsule.ptr());
+  return PyCapsule_IsValid(capsule.ptr(), DLManagedTensorVersioned::kName)
+             ? consume<DLManagedTensorVersioned>(capsule.ptr())
+             : consume<DLManagedTensor>(capsule.ptr());
 }
 
 }  // namespace pydl::python

@@ -20,49 +20,36 @@ void translate_exception(const char* op) noexcept {
   auto set = [op](PyObject* type, const std::exception& e) { PyErr_SetString(type, renamed(e.what(), op).c_str()); };
   try {
     throw;
-  } catch (py::error_already_set& e) {
-    e.restore();
-  } catch (const ShapeError& e) {
+  } catch (py::error_already_set& e) { e.restore(); } catch (const ShapeError& e) {
     set(shape_error, e);
-  } catch (const IndexError& e) {
-    set(PyExc_IndexError, e);
-  } catch (const TypeError& e) {
+  } catch (const IndexError& e) { set(PyExc_IndexError, e); } catch (const TypeError& e) {
     set(PyExc_TypeError, e);
-  } catch (const ValueError& e) {
-    set(PyExc_ValueError, e);
-  } catch (const NotImplementedError& e) {
+  } catch (const ValueError& e) { set(PyExc_ValueError, e); } catch (const NotImplementedError& e) {
     set(PyExc_NotImplementedError, e);
-  } catch (const OutOfMemoryError& e) {
-    set(out_of_memory_error, e);
-  } catch (const std::bad_alloc&) {
+  } catch (const OutOfMemoryError& e) { set(out_of_memory_error, e); } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
-  } catch (const py::builtin_exception& e) {
-    e.set_error();
-  } catch (const std::exception& e) {
+  } catch (const py::builtin_exception& e) { e.set_error(); } catch (const std::exception& e) {
     set(PyExc_RuntimeError, e);
-  } catch (...) {
-    PyErr_SetString(PyExc_RuntimeError, "pydl: unknown C++ exception");
-  }
+  } catch (...) { PyErr_SetString(PyExc_RuntimeError, "pydl: unknown C++ exception"); }
 }
 
 static PyObject* new_error(py::module_& m, const char* name, const char* doc, PyObject* a, PyObject* b) {
   const std::string qualified = std::string("pydl.") + name;
-  PyObject* error = checked(PyErr_NewExceptionWithDoc(qualified.c_str(), doc, py::make_tuple(borrow(a), borrow(b)).ptr(), nullptr));
+  PyObject* error =
+      checked(PyErr_NewExceptionWithDoc(qualified.c_str(), doc, py::make_tuple(borrow(a), borrow(b)).ptr(), nullptr));
   m.attr(name) = borrow(error);
   return error;
 }
 
 void add_errors(py::module_& m) {
   shape_error = new_error(m, "ShapeError", "Shapes that do not fit together.", PyExc_RuntimeError, PyExc_ValueError);
-  out_of_memory_error = new_error(m, "OutOfMemoryError", "A tensor that does not fit the memory.", PyExc_RuntimeError,
-                                  PyExc_MemoryError);
+  out_of_memory_error =
+      new_error(m, "OutOfMemoryError", "A tensor that does not fit the memory.", PyExc_RuntimeError, PyExc_MemoryError);
   // pybind11's own functions translate through the same place.
   py::register_local_exception_translator([](std::exception_ptr p) {
     try {
       std::rethrow_exception(p);
-    } catch (const Error&) {
-      translate_exception();
-    }
+    } catch (const Error&) { translate_exception(); }
   });
 }
 

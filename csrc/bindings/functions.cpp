@@ -71,19 +71,22 @@ Tensors PythonNode::apply(const Tensors& grads) {
   args[0] = context;
   for (size_t i = 0; i < outputs.size(); ++i) {
     Tensor g = i < grads.size() ? grads[i] : Tensor();
-    if (!g.defined() && c.materialize && is_floating(outputs[i].dtype)) g = autograd::arithmetic.zeros(outputs[i].sizes, outputs[i].dtype);
+    if (!g.defined() && c.materialize && is_floating(outputs[i].dtype))
+      g = autograd::arithmetic.zeros(outputs[i].sizes, outputs[i].dtype);
     args[i + 1] = wrapped(std::move(g));
   }
   const py::object result = take(PyObject_Call(function.attr("backward").ptr(), args.ptr(), nullptr));
   const py::tuple given = PyTuple_Check(result.ptr()) ? py::tuple(result) : py::make_tuple(result);
   for (size_t i = edges.size(); i < given.size(); ++i)
     if (!given[i].is_none()) fail(name, ": expected ", edges.size(), " gradients from backward, got ", given.size());
-  if (given.size() < edges.size()) fail(name, ": expected ", edges.size(), " gradients from backward, got ", given.size());
+  if (given.size() < edges.size())
+    fail(name, ": expected ", edges.size(), " gradients from backward, got ", given.size());
   Tensors gradients(edges.size(), Tensor());
   for (size_t i = 0; i < edges.size(); ++i) {
     const py::object g = given[i];
     if (g.is_none()) continue;
-    if (!is_tensor(g.ptr())) fail<TypeError>(name, ": expected Tensors or None as gradients, got ", Py_TYPE(g.ptr())->tp_name);
+    if (!is_tensor(g.ptr()))
+      fail<TypeError>(name, ": expected Tensors or None as gradients, got ", Py_TYPE(g.ptr())->tp_name);
     if (edges[i].node) gradients[i] = unwrap(g.ptr());
   }
   return gradients;
@@ -96,7 +99,8 @@ bool contains(std::span<const Tensor> tensors, const Tensor& t) {
 // One call of Function.apply.
 class Application {
  public:
-  Application(const py::object& function, const py::args& args) : function_(function), args_(args), context_(py::cast(Context())) {
+  Application(const py::object& function, const py::args& args)
+      : function_(function), args_(args), context_(py::cast(Context())) {
     for (const auto& a : args) inputs_.push_back(is_tensor(a.ptr()) ? unwrap(a.ptr()) : Tensor());
     recorded_ = autograd::needed(std::span<const Tensor>(inputs_));
     for (const Tensor& t : inputs_) ctx().needs_input_grad.push_back(t.defined() && autograd::requires_grad(t));
@@ -153,9 +157,12 @@ class Application {
     node->outputs[i] = {Dims(output.sizes()), output.dtype()};
     if (contains(ctx().dirty, output)) {
       output.bump_version();
-      if (!output.impl()->base) autograd::set_history(output, node, i);
-      else if (count == 1) node->outputs.clear(), autograd::rebase(output, node);
-      else fail(title(), ": expected one output when a view is marked dirty, got ", count);
+      if (!output.impl()->base)
+        autograd::set_history(output, node, i);
+      else if (count == 1)
+        node->outputs.clear(), autograd::rebase(output, node);
+      else
+        fail(title(), ": expected one output when a view is marked dirty, got ", count);
       return output;
     }
     if (contains(ctx().non_differentiable, output) || !is_floating(output.dtype())) return output;
@@ -171,7 +178,8 @@ class Application {
         node.saved.emplace_back();
         continue;
       }
-      if (!is_tensor(item.ptr())) fail<TypeError>("save_for_backward: expected Tensors or None, got ", Py_TYPE(item.ptr())->tp_name);
+      if (!is_tensor(item.ptr()))
+        fail<TypeError>("save_for_backward: expected Tensors or None, got ", Py_TYPE(item.ptr())->tp_name);
       const Tensor& t = unwrap(item.ptr());
       size_t i = 0;
       while (i < outputs.size() && py::object(outputs[i]).ptr() != item.ptr()) ++i;
@@ -194,18 +202,25 @@ void add_functions(py::module_& m) {
     return [list](Context& c, const py::args& tensors) { c.*list = to_tensors(tensors, "mark", false); };
   };
   py::class_<Context>(m, "FunctionCtx", py::dynamic_attr(), py::module_local(), "What forward keeps for backward.")
-      .def("save_for_backward", [](Context& c, const py::args& tensors) { c.to_save = py::tuple(tensors); },
-           "Keeps tensors for backward, which notices when they were written in place since.")
+      .def(
+          "save_for_backward", [](Context& c, const py::args& tensors) { c.to_save = py::tuple(tensors); },
+          "Keeps tensors for backward, which notices when they were written in place since.")
       .def_property_readonly("saved_tensors", &Context::saved_tensors, "The tensors kept by save_for_backward.")
-      .def_property_readonly("needs_input_grad", [](const Context& c) {
-        py::tuple flags(c.needs_input_grad.size());
-        for (size_t i = 0; i < c.needs_input_grad.size(); ++i) flags[i] = bool(c.needs_input_grad[i]);
-        return flags;
-      }, "Which arguments of forward want a gradient.")
+      .def_property_readonly(
+          "needs_input_grad",
+          [](const Context& c) {
+            py::tuple flags(c.needs_input_grad.size());
+            for (size_t i = 0; i < c.needs_input_grad.size(); ++i) flags[i] = bool(c.needs_input_grad[i]);
+            return flags;
+          },
+          "Which arguments of forward want a gradient.")
       .def("mark_dirty", marks(&Context::dirty), "Inputs that forward wrote in place.")
       .def("mark_non_differentiable", marks(&Context::non_differentiable), "Outputs that have no gradient.")
-      .def("set_materialize_grads", [](Context& c, bool value) { c.materialize = value; }, "Do missing gradients arrive as zeros (the default) or None?");
-  m.def("_apply_function", [](const py::object& function, const py::args& args) { return Application(function, args).run(); });
+      .def(
+          "set_materialize_grads", [](Context& c, bool value) { c.materialize = value; },
+          "Do missing gradients arrive as zeros (the default) or None?");
+  m.def("_apply_function",
+        [](const py::object& function, const py::args& args) { return Application(function, args).run(); });
 }
 
 }  // namespace pydl::python

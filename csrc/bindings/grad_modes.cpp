@@ -8,8 +8,7 @@ namespace {
 enum class Kind : uint8_t { NoGrad, EnableGrad, SetGradEnabled, InferenceMode };
 
 struct ModeObject {
-  PyObject_HEAD
-  Kind kind;
+  PyObject_HEAD Kind kind;
   bool on;  // of set_grad_enabled and inference_mode
   autograd::Mode before;
 };
@@ -20,9 +19,15 @@ ModeObject& as_mode(PyObject* o) { return *reinterpret_cast<ModeObject*>(o); }
 
 void apply(const ModeObject& m) {
   switch (m.kind) {
-    case Kind::NoGrad: autograd::mode.grad = false; break;
-    case Kind::EnableGrad: autograd::mode.grad = true; break;
-    case Kind::SetGradEnabled: autograd::mode.grad = m.on; break;
+    case Kind::NoGrad:
+      autograd::mode.grad = false;
+      break;
+    case Kind::EnableGrad:
+      autograd::mode.grad = true;
+      break;
+    case Kind::SetGradEnabled:
+      autograd::mode.grad = m.on;
+      break;
     case Kind::InferenceMode:
       autograd::mode.inference = m.on;
       autograd::mode.grad = !m.on && m.before.grad;
@@ -31,7 +36,9 @@ void apply(const ModeObject& m) {
 }
 
 PyObject* decorate(PyObject* context, PyObject* function) {
-  return py::object(py::module_::import("pydl.autograd.grad_mode").attr("_decorate")(borrow(context), borrow(function))).release().ptr();
+  return py::object(py::module_::import("pydl.autograd.grad_mode").attr("_decorate")(borrow(context), borrow(function)))
+      .release()
+      .ptr();
 }
 
 PyObject* new_mode(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
@@ -42,11 +49,14 @@ PyObject* new_mode(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     static const char* names[] = {"mode", nullptr};
     PyObject* mode = nullptr;
     const char* formats[] = {"|O:no_grad", "|O:enable_grad", "O:set_grad_enabled", "|O:inference_mode"};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, formats[int(kind)], const_cast<char**>(names), &mode)) throw py::error_already_set();
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, formats[int(kind)], const_cast<char**>(names), &mode))
+      throw py::error_already_set();
     const bool takes_mode = kind == Kind::SetGradEnabled || kind == Kind::InferenceMode;
-    const bool function = mode && kind != Kind::SetGradEnabled && PyCallable_Check(mode);  // @no_grad without parentheses
+    const bool function =
+        mode && kind != Kind::SetGradEnabled && PyCallable_Check(mode);  // @no_grad without parentheses
     if (mode && !function && !(takes_mode && PyBool_Check(mode)))
-      fail<TypeError>(kNames[int(kind)], ": expected ", takes_mode ? "a bool" : "no argument", ", got ", Py_TYPE(mode)->tp_name);
+      fail<TypeError>(kNames[int(kind)], ": expected ", takes_mode ? "a bool" : "no argument", ", got ",
+                      Py_TYPE(mode)->tp_name);
     py::object self = take(type->tp_alloc(type, 0));
     ModeObject& m = as_mode(self.ptr());
     m.kind = kind;
@@ -87,7 +97,8 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
   return guarded([&] {
     static const char* names[] = {"func", nullptr};
     PyObject* function;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O", const_cast<char**>(names), &function)) throw py::error_already_set();
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O", const_cast<char**>(names), &function))
+      throw py::error_already_set();
     if (as_mode(self).kind == Kind::SetGradEnabled) leave(self, nullptr, 0);  // a decorator sets nothing by itself
     return decorate(self, function);
   });
@@ -111,16 +122,20 @@ const char* const kDocs[] = {"Operations inside record no history.", "Operations
 
 void add_grad_modes(py::module_& m) {
   for (int i = 0; i < 4; ++i) {
-    PyType_Slot slots[] = {{Py_tp_new, as_slot(new_mode)}, {Py_tp_call, as_slot(call)}, {Py_tp_dealloc, as_slot(dealloc)},
-                           {Py_tp_methods, methods}, {Py_tp_doc, const_cast<char*>(kDocs[i])}, {}};
+    PyType_Slot slots[] = {{Py_tp_new, as_slot(new_mode)},           {Py_tp_call, as_slot(call)},
+                           {Py_tp_dealloc, as_slot(dealloc)},        {Py_tp_methods, methods},
+                           {Py_tp_doc, const_cast<char*>(kDocs[i])}, {}};
     const std::string name = std::string("pydl.") + kNames[i];
     PyType_Spec spec{name.c_str(), sizeof(ModeObject), 0, unsigned(Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE), slots};
     mode_types[i] = make_type(spec);
     m.attr(kNames[i]) = borrow(reinterpret_cast<PyObject*>(mode_types[i]));
   }
-  m.def("is_grad_enabled", [] { return autograd::mode.grad; }, "Is history being recorded?");
-  m.def("is_inference_mode_enabled", [] { return autograd::mode.inference; }, "Inside inference_mode?");
-  m.def("is_anomaly_enabled", [] { return autograd::mode.anomaly; }, "Is anomaly detection on?");
+  m.def(
+      "is_grad_enabled", [] { return autograd::mode.grad; }, "Is history being recorded?");
+  m.def(
+      "is_inference_mode_enabled", [] { return autograd::mode.inference; }, "Inside inference_mode?");
+  m.def(
+      "is_anomaly_enabled", [] { return autograd::mode.anomaly; }, "Is anomaly detection on?");
   m.def("_set_anomaly", [](bool on, bool check_nan) {
     const auto before = std::pair(autograd::mode.anomaly, autograd::mode.anomaly_check_nan);
     autograd::mode.anomaly = on;

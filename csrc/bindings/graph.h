@@ -22,9 +22,9 @@ py::object removable(std::function<void()> remove);
 // A sequence of tensors (or one); None entries become undefined where `optional`.
 std::vector<Tensor> to_tensors(const py::object& o, const char* what, bool optional = false);
 
-void add_autograd(py::module_& m);    // engine entries and the tensor's autograd attributes
+void add_autograd(py::module_& m);  // engine entries and the tensor's autograd attributes
 void add_nodes(py::module_& m);
 void add_grad_modes(py::module_& m);
-void add_functions(py::module_& m);   // custom autograd.Function
+void add_functions(py::module_& m);  // custom autograd.Function
 
 }  // namespace pydl::python

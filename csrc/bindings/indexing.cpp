@@ -1,5 +1,5 @@
-// x[...] and x[...] = v: integers, slices, None, Ellipsis, bools, and index arrays, mixed as in PyTorch. The basic parts
-// become views first; what is left indexes those with tensors.
+// x[...] and x[...] = v: integers, slices, None, Ellipsis, bools, and index arrays, mixed as in PyTorch. The basic
+// parts become views first; what is left indexes those with tensors.
 #include "bindings/interop.h"
 #include "bindings/parse.h"
 #include "ops/copy.h"
@@ -14,8 +14,10 @@ namespace {
 class Subscript {
  public:
   Subscript(const Tensor& x, PyObject* key) : view_(x) {
-    if (PyTuple_CheckExact(key)) apply(&PyTuple_GET_ITEM(key, 0), PyTuple_GET_SIZE(key));
-    else apply(&key, 1);
+    if (PyTuple_CheckExact(key))
+      apply(&PyTuple_GET_ITEM(key, 0), PyTuple_GET_SIZE(key));
+    else
+      apply(&key, 1);
   }
   const Tensor& view() const { return view_; }
   const std::vector<Tensor>& indices() const { return indices_; }
@@ -63,7 +65,9 @@ class Subscript {
     if (to_scalar(k, s) && !s.is_float()) return tensor_from(k, std::nullopt);
     if (PyIndex_Check(k)) return tensor_from(take(PyNumber_Index(k)).ptr(), DType::Int64);
     if (!PySequence_Check(k) || PyUnicode_Check(k) || PyBytes_Check(k))
-      fail<IndexError>("index: expected integers, slices (`:`), Ellipsis, None, bools or tensors of integers or bools, got ", Py_TYPE(k)->tp_name);
+      fail<IndexError>(
+          "index: expected integers, slices (`:`), Ellipsis, None, bools or tensors of integers or bools, got ",
+          Py_TYPE(k)->tp_name);
     const bool empty = PySequence_Size(k) == 0;
     return check_index(tensor_from(k, empty ? std::optional(DType::Int64) : std::nullopt));
   }
@@ -134,23 +138,26 @@ class Subscript {
 };
 
 PyObject* get_int(const Tensor& x, int64_t i) {
-  if (x.dim() == 0) fail<IndexError>("index: expected a tensor with dimensions, got a 0-d tensor; use item() for its value");
+  if (x.dim() == 0)
+    fail<IndexError>("index: expected a tensor with dimensions, got a 0-d tensor; use item() for its value");
   return wrap(select(x, 0, i));
 }
 
 PyObject* get_item(PyObject* self, PyObject* key) {
-  return guarded([&] {
-    const Tensor& x = unwrap(self);
-    if (PyLong_CheckExact(key)) {
-      int64_t i;
-      to_int(key, i);
-      return get_int(x, i);
-    }
-    const Subscript s(x, key);
-    if (s.advanced()) return wrap(index(s.view(), s.indices()));
-    // Even x[:] and x[...] are new tensors.
-    return wrap(s.view().is(x) ? x.dim() ? slice(x, 0, 0, x.size(0), 1) : view(x, {}) : s.view());
-  }, "index");
+  return guarded(
+      [&] {
+        const Tensor& x = unwrap(self);
+        if (PyLong_CheckExact(key)) {
+          int64_t i;
+          to_int(key, i);
+          return get_int(x, i);
+        }
+        const Subscript s(x, key);
+        if (s.advanced()) return wrap(index(s.view(), s.indices()));
+        // Even x[:] and x[...] are new tensors.
+        return wrap(s.view().is(x) ? x.dim() ? slice(x, 0, 0, x.size(0), 1) : view(x, {}) : s.view());
+      },
+      "index");
 }
 
 // A value assigned through an index: leading dimensions of size 1 do not count.
@@ -160,22 +167,28 @@ Tensor without_leading_ones(Tensor value, int64_t dims) {
 }
 
 int set_item(PyObject* self, PyObject* key, PyObject* value) {
-  return guarded([&] {
-    if (!value) fail<TypeError>("index: expected a value to assign, got a deletion; tensors keep their elements");
-    const Subscript s(unwrap(self), key);
-    Scalar number;
-    const bool is_scalar = to_scalar(value, number);
-    if (!s.advanced() && is_scalar) {
-      fill_(s.view(), number);
-      return 0;
-    }
-    Tensor holder, source;
-    if (const Tensor* t = to_operand_tensor(value, holder)) source = *t;
-    else source = tensor_from(value, s.view().dtype());
-    if (s.advanced()) index_put_(s.view(), s.indices(), source, false);
-    else copy_(s.view(), without_leading_ones(source, s.view().dim()));
-    return 0;
-  }, "index");
+  return guarded(
+      [&] {
+        if (!value) fail<TypeError>("index: expected a value to assign, got a deletion; tensors keep their elements");
+        const Subscript s(unwrap(self), key);
+        Scalar number;
+        const bool is_scalar = to_scalar(value, number);
+        if (!s.advanced() && is_scalar) {
+          fill_(s.view(), number);
+          return 0;
+        }
+        Tensor holder, source;
+        if (const Tensor* t = to_operand_tensor(value, holder))
+          source = *t;
+        else
+          source = tensor_from(value, s.view().dtype());
+        if (s.advanced())
+          index_put_(s.view(), s.indices(), source, false);
+        else
+          copy_(s.view(), without_leading_ones(source, s.view().dim()));
+        return 0;
+      },
+      "index");
 }
 
 Py_ssize_t length(PyObject* self) {
@@ -217,8 +230,9 @@ PyObject* iterate(PyObject* self) {
 }  // namespace
 
 PyType_Slot container_slots[] = {
-    {Py_mp_subscript, as_slot(get_item)}, {Py_mp_ass_subscript, as_slot(set_item)}, {Py_mp_length, as_slot(length)},
-    {Py_sq_length, as_slot(length)},      {Py_sq_item, as_slot(sequence_item)},     {Py_sq_contains, as_slot(contains)},
+    {Py_mp_subscript, as_slot(get_item)}, {Py_mp_ass_subscript, as_slot(set_item)},
+    {Py_mp_length, as_slot(length)},      {Py_sq_length, as_slot(length)},
+    {Py_sq_item, as_slot(sequence_item)}, {Py_sq_contains, as_slot(contains)},
     {Py_tp_iter, as_slot(iterate)},       {},
 };
 

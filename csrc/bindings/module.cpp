@@ -60,8 +60,8 @@ py::dict build_info() {
 }
 
 const char* type_name(ArgType t) {
-  static const char* const names[] = {"Tensor", "Tensor[]", "Operand", "Scalar", "int", "float", "bool", "int[]", "str", "ScalarType",
-                                      "MemoryFormat", "Generator", "Device"};
+  static const char* const names[] = {"Tensor", "Tensor[]", "Operand",    "Scalar",       "int",       "float", "bool",
+                                      "int[]",  "str",      "ScalarType", "MemoryFormat", "Generator", "Device"};
   return names[int(t)];
 }
 
@@ -85,10 +85,11 @@ py::list describe_operators() {
     }
     for (const auto& name : op->schema.returns) returns.append(name);
     auto has = [&](int flag) { return (op->variants & flag) != 0; };
-    all.append(py::dict(py::arg("name") = op->schema.name, py::arg("schema") = op->schema.text, py::arg("doc") = op->doc,
-                        py::arg("parameters") = parameters, py::arg("returns") = returns, py::arg("returns_list") = op->schema.returns_list,
-                        py::arg("differentiable") = !has(kNoGrad), py::arg("synchronizes") = has(kSynchronizes),
-                        py::arg("function") = has(kFunction), py::arg("method") = has(kMethod), py::arg("inplace") = has(kInplace),
+    all.append(py::dict(py::arg("name") = op->schema.name, py::arg("schema") = op->schema.text,
+                        py::arg("doc") = op->doc, py::arg("parameters") = parameters, py::arg("returns") = returns,
+                        py::arg("returns_list") = op->schema.returns_list, py::arg("differentiable") = !has(kNoGrad),
+                        py::arg("synchronizes") = has(kSynchronizes), py::arg("function") = has(kFunction),
+                        py::arg("method") = has(kMethod), py::arg("inplace") = has(kInplace),
                         py::arg("out") = has(kOut), py::arg("nn") = has(kNN)));
   }
   return all;
@@ -108,37 +109,61 @@ DType required_dtype(const py::object& o, const char* what) {
 }
 
 void add_dtype_functions(py::module_& m) {
-  m.def("get_default_dtype", [] { return take(wrap(default_dtype())); }, "The dtype of floating point tensors made without one.");
-  m.def("set_default_dtype", [](const py::object& d) {
-    const DType t = required_dtype(d, "set_default_dtype");
-    if (!is_floating(t)) fail<TypeError>("set_default_dtype: expected a floating point dtype, got ", t);
-    set_default_dtype(t);
-  }, py::arg("d"), "Sets the dtype of floating point tensors made without one.");
-  m.def("promote_types", [](const py::object& a, const py::object& b) {
-    return take(wrap(promote(required_dtype(a, "promote_types"), required_dtype(b, "promote_types"))));
-  }, py::arg("type1"), py::arg("type2"), "The smallest dtype that holds both.");
-  m.def("result_type", [](const py::object& a, const py::object& b) {
-    Tensor held_a, held_b;
-    return take(wrap(result_type({to_operand(a, held_a), to_operand(b, held_b)})));
-  }, py::arg("tensor1"), py::arg("tensor2"), "The dtype of an arithmetic operation on the two.");
-  m.def("can_cast", [](const py::object& from, const py::object& to) {
-    return can_cast(required_dtype(from, "can_cast"), required_dtype(to, "can_cast"));
-  }, py::arg("from_"), py::arg("to"), "May results of one dtype be written to the other?");
-  m.def("broadcast_shapes", [](const py::args& shapes) {
-    Dims result, shape;
-    for (const auto& s : shapes) {
-      int64_t n;
-      if (to_int(s.ptr(), n)) shape = {n};
-      else if (!to_int_list(s.ptr(), shape)) fail<TypeError>("broadcast_shapes: expected shapes, got ", Py_TYPE(s.ptr())->tp_name);
-      result = pydl::broadcast_shapes("broadcast_shapes", result, shape);
-    }
-    return take(wrap_size(result));
-  }, "The shape that all the given shapes broadcast to.");
-  m.def("is_tensor", [](const py::object& o) { return is_tensor(o.ptr()); }, py::arg("obj"), "Is this a Tensor?");
-  m.def("is_floating_point", [](const py::object& o) {
-    if (!is_tensor(o.ptr())) fail<TypeError>("is_floating_point: expected a Tensor, got ", Py_TYPE(o.ptr())->tp_name);
-    return is_floating(unwrap(o.ptr()).dtype());
-  }, py::arg("input"), "Is the dtype a floating point one?");
+  m.def(
+      "get_default_dtype", [] { return take(wrap(default_dtype())); },
+      "The dtype of floating point tensors made without one.");
+  m.def(
+      "set_default_dtype",
+      [](const py::object& d) {
+        const DType t = required_dtype(d, "set_default_dtype");
+        if (!is_floating(t)) fail<TypeError>("set_default_dtype: expected a floating point dtype, got ", t);
+        set_default_dtype(t);
+      },
+      py::arg("d"), "Sets the dtype of floating point tensors made without one.");
+  m.def(
+      "promote_types",
+      [](const py::object& a, const py::object& b) {
+        return take(wrap(promote(required_dtype(a, "promote_types"), required_dtype(b, "promote_types"))));
+      },
+      py::arg("type1"), py::arg("type2"), "The smallest dtype that holds both.");
+  m.def(
+      "result_type",
+      [](const py::object& a, const py::object& b) {
+        Tensor held_a, held_b;
+        return take(wrap(result_type({to_operand(a, held_a), to_operand(b, held_b)})));
+      },
+      py::arg("tensor1"), py::arg("tensor2"), "The dtype of an arithmetic operation on the two.");
+  m.def(
+      "can_cast",
+      [](const py::object& from, const py::object& to) {
+        return can_cast(required_dtype(from, "can_cast"), required_dtype(to, "can_cast"));
+      },
+      py::arg("from_"), py::arg("to"), "May results of one dtype be written to the other?");
+  m.def(
+      "broadcast_shapes",
+      [](const py::args& shapes) {
+        Dims result, shape;
+        for (const auto& s : shapes) {
+          int64_t n;
+          if (to_int(s.ptr(), n))
+            shape = {n};
+          else if (!to_int_list(s.ptr(), shape))
+            fail<TypeError>("broadcast_shapes: expected shapes, got ", Py_TYPE(s.ptr())->tp_name);
+          result = pydl::broadcast_shapes("broadcast_shapes", result, shape);
+        }
+        return take(wrap_size(result));
+      },
+      "The shape that all the given shapes broadcast to.");
+  m.def(
+      "is_tensor", [](const py::object& o) { return is_tensor(o.ptr()); }, py::arg("obj"), "Is this a Tensor?");
+  m.def(
+      "is_floating_point",
+      [](const py::object& o) {
+        if (!is_tensor(o.ptr()))
+          fail<TypeError>("is_floating_point: expected a Tensor, got ", Py_TYPE(o.ptr())->tp_name);
+        return is_floating(unwrap(o.ptr()).dtype());
+      },
+      py::arg("input"), "Is the dtype a floating point one?");
 }
 
 void add_runtime(py::module_& m) {
@@ -146,21 +171,39 @@ void add_runtime(py::module_& m) {
   m.def("get_num_threads", &num_threads, "The number of threads of parallel regions.");
   m.def("build_info", &build_info, "What runs here: instruction sets, threads, compiler.");
   m.def("operators", &describe_operators, "All registered operators, as dictionaries.");
-  m.def("measure_fma_peak", [](const py::object& dtype) { return measure_fma_peak(required_dtype(dtype, "measure_fma_peak")); },
-        py::arg("dtype"), "Multiply-add flops per second of all threads.");
-  m.def("measure_bandwidth", [](int64_t bytes, const std::string& stream) {
-    const Stream s = stream == "read" ? Stream::Read : stream == "copy" ? Stream::Copy : Stream::Add;
-    if (s == Stream::Add && stream != "add") fail<ValueError>("measure_bandwidth: expected 'read', 'copy' or 'add', got '", stream, "'");
-    return measure_bandwidth(bytes, s);
-  }, py::arg("bytes"), py::arg("stream"), "Bytes per second of all threads over that much memory.");
+  m.def(
+      "measure_fma_peak",
+      [](const py::object& dtype) { return measure_fma_peak(required_dtype(dtype, "measure_fma_peak")); },
+      py::arg("dtype"), "Multiply-add flops per second of all threads.");
+  m.def(
+      "measure_bandwidth",
+      [](int64_t bytes, const std::string& stream) {
+        const Stream s = stream == "read" ? Stream::Read : stream == "copy" ? Stream::Copy : Stream::Add;
+        if (s == Stream::Add && stream != "add")
+          fail<ValueError>("measure_bandwidth: expected 'read', 'copy' or 'add', got '", stream, "'");
+        return measure_bandwidth(bytes, s);
+      },
+      py::arg("bytes"), py::arg("stream"), "Bytes per second of all threads over that much memory.");
   m.def("empty_cache", &empty_cache, "Returns cached memory to the operating system.");
   m.def("set_cache_limit", &set_cache_limit, py::arg("bytes"), "Sets how much freed memory may be kept for reuse.");
   m.def("reset_peak_memory", &reset_peak_memory, "Starts memory_stats()['peak'] anew.");
-  m.def("memory_stats", [] {
-    const MemoryStats s = memory_stats();
-    return py::dict(py::arg("allocated") = s.allocated, py::arg("cached") = s.cached, py::arg("peak") = s.peak,
-                    py::arg("os_requests") = s.os_requests, py::arg("limit") = s.limit);
-  }, "Bytes allocated, cached and at peak, and requests to the operating system so far.");
+  m.def(
+      "memory_stats",
+      [] {
+        const MemoryStats s = memory_stats();
+        return py::dict(py::arg("allocated") = s.allocated, py::arg("cached") = s.cached, py::arg("peak") = s.peak,
+                        py::arg("os_requests") = s.os_requests, py::arg("limit") = s.limit);
+      },
+      "Bytes allocated, cached and at peak, and requests to the operating system so far.");
+}
+
+// What `from pydl._core import *` means: public names but for the modules nn, linalg ..., which the packages of these
+// names build on.
+py::list public_names(const py::module_& m) {
+  py::list names;
+  for (const auto& [name, value] : py::dict(m.attr("__dict__")))
+    if (text_of(name.ptr())[0] != '_' && !PyModule_Check(value.ptr())) names.append(name);
+  return names;
 }
 
 }  // namespace
@@ -168,6 +211,7 @@ void add_runtime(py::module_& m) {
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled part of pydl.";
   add_errors(m);
+  active_isa();  // an instruction set that PYDL_ISA names in vain is reported here, not at the first kernel
   add_types(m);
   add_tensor_type(m);
   m.attr("Tensor").attr("__array_priority__") = 1000;  // ndarray + Tensor is a Tensor
@@ -183,6 +227,7 @@ PYBIND11_MODULE(_core, m) {
   add_dtype_functions(m);
   add_runtime(m);
   set_region_hooks({release_gil, retake_gil});
+  m.attr("__all__") = public_names(m);
 }
 
 }  // namespace pydl::python

@@ -6,8 +6,7 @@ namespace pydl::python {
 namespace {
 
 struct NodeObject {
-  PyObject_HEAD
-  Ref<autograd::Node> node;
+  PyObject_HEAD Ref<autograd::Node> node;
 };
 PyTypeObject* node_type;
 
@@ -23,7 +22,9 @@ void dealloc(PyObject* self) {
 }
 
 PyObject* name(PyObject* self, PyObject*) { return PyUnicode_FromString(node_of(self).title().c_str()); }
-PyObject* repr(PyObject* self) { return PyUnicode_FromFormat("<%s object at %p>", node_of(self).title().c_str(), self); }
+PyObject* repr(PyObject* self) {
+  return PyUnicode_FromFormat("<%s object at %p>", node_of(self).title().c_str(), self);
+}
 
 PyObject* next_functions(PyObject* self, void*) {
   return guarded([&] {
@@ -38,7 +39,8 @@ PyObject* next_functions(PyObject* self, void*) {
 PyObject* variable(PyObject* self, void*) {
   auto* leaf = dynamic_cast<autograd::AccumulateGrad*>(&node_of(self));
   if (leaf) return guarded([&] { return wrap(leaf->variable); });
-  return PyErr_Format(PyExc_AttributeError, "variable: expected an AccumulateGrad node, got %s", node_of(self).title().c_str());
+  return PyErr_Format(PyExc_AttributeError, "variable: expected an AccumulateGrad node, got %s",
+                      node_of(self).title().c_str());
 }
 
 py::tuple as_tuple(const Tensors& tensors) {
@@ -47,7 +49,8 @@ py::tuple as_tuple(const Tensors& tensors) {
   return tuple;
 }
 
-// Hooks of a node: fn(grad_outputs) before it runs, fn(grad_inputs, grad_outputs) after; a result replaces the gradients.
+// Hooks of a node: fn(grad_outputs) before it runs, fn(grad_inputs, grad_outputs) after; a result replaces the
+// gradients.
 struct PythonNodeHook final : autograd::NodeHook {
   py::object function;
   bool before;
@@ -73,7 +76,8 @@ struct PythonNodeHook final : autograd::NodeHook {
   static void replace(Tensors& grads, const py::object& result) {
     if (result.is_none()) return;
     const auto tensors = to_tensors(result, "hook", true);
-    if (tensors.size() != grads.size()) fail("hook: expected ", grads.size(), " gradients or None, got ", tensors.size());
+    if (tensors.size() != grads.size())
+      fail("hook: expected ", grads.size(), " gradients or None, got ", tensors.size());
     std::copy(tensors.begin(), tensors.end(), grads.begin());
   }
 };
@@ -93,11 +97,13 @@ PyObject* add_hook(PyObject* self, PyObject* function, bool before) {
 PyObject* register_hook(PyObject* self, PyObject* function) { return add_hook(self, function, false); }
 PyObject* register_prehook(PyObject* self, PyObject* function) { return add_hook(self, function, true); }
 
-PyMethodDef methods[] = {{"name", name, METH_NOARGS, "The name of the recorded operation."},
-                         {"register_hook", register_hook, METH_O, "Calls hook(grad_inputs, grad_outputs) after the node has run."},
-                         {"register_prehook", register_prehook, METH_O, "Calls hook(grad_outputs) before the node runs."},
-                         {}};
-PyGetSetDef properties[] = {{"next_functions", next_functions, nullptr, "The nodes that made the inputs, each with its output's number.", nullptr},
+PyMethodDef methods[] = {
+    {"name", name, METH_NOARGS, "The name of the recorded operation."},
+    {"register_hook", register_hook, METH_O, "Calls hook(grad_inputs, grad_outputs) after the node has run."},
+    {"register_prehook", register_prehook, METH_O, "Calls hook(grad_outputs) before the node runs."},
+    {}};
+PyGetSetDef properties[] = {{"next_functions", next_functions, nullptr,
+                             "The nodes that made the inputs, each with its output's number.", nullptr},
                             {"variable", variable, nullptr, "The leaf of an AccumulateGrad node.", nullptr},
                             {}};
 
@@ -115,7 +121,11 @@ PyObject* wrap(const Ref<autograd::Node>& node) {
 autograd::Node* to_node(PyObject* o) { return Py_TYPE(o) == node_type ? &node_of(o) : nullptr; }
 
 void add_nodes(py::module_& m) {
-  PyType_Slot slots[] = {{Py_tp_dealloc, as_slot(dealloc)}, {Py_tp_repr, as_slot(repr)}, {Py_tp_methods, methods}, {Py_tp_getset, properties}, {}};
+  PyType_Slot slots[] = {{Py_tp_dealloc, as_slot(dealloc)},
+                         {Py_tp_repr, as_slot(repr)},
+                         {Py_tp_methods, methods},
+                         {Py_tp_getset, properties},
+                         {}};
   PyType_Spec spec{"pydl.autograd.graph.Node", sizeof(NodeObject), 0,
                    unsigned(Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION), slots};
   node_type = make_type(spec);

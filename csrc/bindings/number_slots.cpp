@@ -12,26 +12,37 @@ using Function = Tensor (*)(const Operand&, const Operand&, const Out&);
 using UnaryFunction = Tensor (*)(const Tensor&, const Out&);
 
 // Operators whose checked C++ function is private to ops/ are reached through their registration.
-template <class F> F registered(const char* name, std::initializer_list<ArgType> types) {
+template <class F>
+F registered(const char* name, std::initializer_list<ArgType> types) {
   for (const Operator* op : operators()) {
     const auto& p = op->schema.parameters;
     auto same_type = [](const Parameter& a, ArgType b) { return a.type == b; };
-    if (op->schema.name == name && op->native_out && std::equal(p.begin(), p.end(), types.begin(), types.end(), same_type))
+    if (op->schema.name == name && op->native_out &&
+        std::equal(p.begin(), p.end(), types.begin(), types.end(), same_type))
       return reinterpret_cast<F>(const_cast<void*>(op->function));
   }
   fail("bindings: expected a registered operator ", name);
 }
-Function registered_binary(const char* name) { return registered<Function>(name, {ArgType::Operand, ArgType::Operand}); }
+Function registered_binary(const char* name) {
+  return registered<Function>(name, {ArgType::Operand, ArgType::Operand});
+}
 
-struct Plus { Tensor operator()(const Operand& a, const Operand& b, const Out& o) const { return add(a, b, Scalar(1), o); } };
-struct Minus { Tensor operator()(const Operand& a, const Operand& b, const Out& o) const { return sub(a, b, Scalar(1), o); } };
-template <Function f> struct Direct { Tensor operator()(const Operand& a, const Operand& b, const Out& o) const { return f(a, b, o); } };
-#define REGISTERED(type, name)                                                \
-  struct type {                                                               \
+struct Plus {
+  Tensor operator()(const Operand& a, const Operand& b, const Out& o) const { return add(a, b, Scalar(1), o); }
+};
+struct Minus {
+  Tensor operator()(const Operand& a, const Operand& b, const Out& o) const { return sub(a, b, Scalar(1), o); }
+};
+template <Function f>
+struct Direct {
+  Tensor operator()(const Operand& a, const Operand& b, const Out& o) const { return f(a, b, o); }
+};
+#define REGISTERED(type, name)                                                  \
+  struct type {                                                                 \
     Tensor operator()(const Operand& a, const Operand& b, const Out& o) const { \
-      static const Function f = registered_binary(name);                      \
-      return f(a, b, o);                                                      \
-    }                                                                         \
+      static const Function f = registered_binary(name);                        \
+      return f(a, b, o);                                                        \
+    }                                                                           \
   };
 REGISTERED(FloorDivide, "floor_divide")
 REGISTERED(Remainder, "remainder")
@@ -54,7 +65,8 @@ class Side {
   Tensor holder_;
 };
 
-template <class F> PyObject* binary(PyObject* a, PyObject* b) {
+template <class F>
+PyObject* binary(PyObject* a, PyObject* b) {
   return guarded([&]() -> PyObject* {
     const Side x(a), y(b);
     if (!x || !y) Py_RETURN_NOTIMPLEMENTED;
@@ -62,7 +74,8 @@ template <class F> PyObject* binary(PyObject* a, PyObject* b) {
   });
 }
 
-template <class F> PyObject* inplace(PyObject* self, PyObject* other) {
+template <class F>
+PyObject* inplace(PyObject* self, PyObject* other) {
   return guarded([&]() -> PyObject* {
     const Side y(other);
     if (!y) Py_RETURN_NOTIMPLEMENTED;
@@ -78,12 +91,14 @@ PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) {
 PyObject* inplace_power(PyObject* a, PyObject* b, PyObject*) { return inplace<Power>(a, b); }
 
 PyObject* matrix_product(PyObject* a, PyObject* b) {
-  return guarded([&]() -> PyObject* {
-    Tensor held_a, held_b;
-    const Tensor *x = to_operand_tensor(a, held_a), *y = to_operand_tensor(b, held_b);
-    if (!x || !y) Py_RETURN_NOTIMPLEMENTED;
-    return wrap_result(matmul(*x, *y));
-  }, "matmul");
+  return guarded(
+      [&]() -> PyObject* {
+        Tensor held_a, held_b;
+        const Tensor *x = to_operand_tensor(a, held_a), *y = to_operand_tensor(b, held_b);
+        if (!x || !y) Py_RETURN_NOTIMPLEMENTED;
+        return wrap_result(matmul(*x, *y));
+      },
+      "matmul");
 }
 
 PyObject* negative(PyObject* self) {
@@ -96,17 +111,27 @@ PyObject* positive(PyObject* self) {
   if (unwrap(self).dtype() != DType::Bool) return Py_NewRef(self);
   return PyErr_Format(PyExc_RuntimeError, "positive: expected numbers, got a bool tensor");
 }
-PyObject* absolute(PyObject* self) { return guarded([&] { return wrap_result(abs(unwrap(self))); }); }
-PyObject* invert(PyObject* self) { return guarded([&] { return wrap_result(bitwise_not(unwrap(self))); }); }
+PyObject* absolute(PyObject* self) {
+  return guarded([&] { return wrap_result(abs(unwrap(self))); });
+}
+PyObject* invert(PyObject* self) {
+  return guarded([&] { return wrap_result(bitwise_not(unwrap(self))); });
+}
 
 PyObject* compare(PyObject* a, PyObject* b, int op) {
   switch (op) {
-    case Py_LT: return binary<Direct<lt>>(a, b);
-    case Py_LE: return binary<Direct<le>>(a, b);
-    case Py_EQ: return binary<Direct<eq>>(a, b);
-    case Py_NE: return binary<Direct<ne>>(a, b);
-    case Py_GT: return binary<Direct<gt>>(a, b);
-    default: return binary<Direct<ge>>(a, b);
+    case Py_LT:
+      return binary<Direct<lt>>(a, b);
+    case Py_LE:
+      return binary<Direct<le>>(a, b);
+    case Py_EQ:
+      return binary<Direct<eq>>(a, b);
+    case Py_NE:
+      return binary<Direct<ne>>(a, b);
+    case Py_GT:
+      return binary<Direct<gt>>(a, b);
+    default:
+      return binary<Direct<ge>>(a, b);
   }
 }
 

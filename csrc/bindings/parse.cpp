@@ -64,7 +64,8 @@ bool to_int(PyObject* o, int64_t& out) {
     return true;
   }
   Scalar s;
-  if ((is_numpy(o) && to_scalar(o, s) && s.kind() == DType::Int64) || (tensor_to_scalar(o, s) && s.kind() == DType::Int64)) {
+  if ((is_numpy(o) && to_scalar(o, s) && s.kind() == DType::Int64) ||
+      (tensor_to_scalar(o, s) && s.kind() == DType::Int64)) {
     out = s.to_int();
     return true;
   }
@@ -192,10 +193,14 @@ bool Signature::convert(const Slot& slot, PyObject* value, Bound& bound) const {
       if (!PyUnicode_Check(value)) return false;
       out = std::string(text_of(value));
       return true;
-    case ArgType::DType: return to_dtype(value, out.emplace<DType>());
-    case ArgType::MemoryFormat: return to_memory_format(value, out.emplace<MemoryFormat>());
-    case ArgType::Generator: return to_generator(value, out.emplace<GeneratorArg>());
-    case ArgType::Device: break;
+    case ArgType::DType:
+      return to_dtype(value, out.emplace<DType>());
+    case ArgType::MemoryFormat:
+      return to_memory_format(value, out.emplace<MemoryFormat>());
+    case ArgType::Generator:
+      return to_generator(value, out.emplace<GeneratorArg>());
+    case ArgType::Device:
+      break;
   }
   return false;
 }
@@ -204,8 +209,10 @@ bool Signature::bind(const Given& given, Bound& bound) const {
   Py_ssize_t count = given.count;
   const int varargs = given.method ? varargs_method_ : varargs_function_;
   const bool spread = varargs >= 0 && count > positional_;
-  if (spread) count = varargs;
-  else if (count > positional_) return false;
+  if (spread)
+    count = varargs;
+  else if (count > positional_)
+    return false;
 
   uint32_t filled = 0;  // one bit a parameter
   static_assert(kMaxParameters < 32);

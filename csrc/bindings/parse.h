@@ -8,13 +8,16 @@
 namespace pydl::python {
 
 // ---- single values: true when `o` is one; they raise only when it is but does not fit (an integer over 64 bits) -----
-bool to_scalar(PyObject* o, Scalar& out);   // bool, int, float and NumPy's scalars
-bool to_int(PyObject* o, int64_t& out);     // integers, not bools; 0-d integer tensors
-bool to_int_list(PyObject* o, Dims& out);   // lists and tuples of integers
+bool to_scalar(PyObject* o, Scalar& out);  // bool, int, float and NumPy's scalars
+bool to_int(PyObject* o, int64_t& out);    // integers, not bools; 0-d integer tensors
+bool to_int_list(PyObject* o, Dims& out);  // lists and tuples of integers
 // A tensor, or a NumPy array seen as one. `holder` keeps the latter alive.
 const Tensor* to_operand_tensor(PyObject* o, Tensor& holder);
 bool is_numpy_array(PyObject* o);
-inline bool is_number(PyObject* o) { Scalar s; return to_scalar(o, s); }
+inline bool is_number(PyObject* o) {
+  Scalar s;
+  return to_scalar(o, s);
+}
 
 // ---- calls ----------------------------------------------------------------------------------------------------------
 
@@ -34,7 +37,9 @@ class Bound {
   explicit Bound(int count) : count_(count) {
     for (int i = 0; i < count; ++i) new (&slot(i)) Argument;
   }
-  ~Bound() { for (int i = 0; i < count_; ++i) slot(i).~Argument(); }
+  ~Bound() {
+    for (int i = 0; i < count_; ++i) slot(i).~Argument();
+  }
   Bound(const Bound&) = delete;
   Argument* data() { return &slot(0); }
   Argument& slot(int i) { return reinterpret_cast<Argument*>(storage_)[i]; }
@@ -76,6 +81,7 @@ class Signature {
 };
 
 // Raises the TypeError of a call that no overload accepts.
-[[noreturn]] void fail_no_overload(const std::string& name, const std::vector<Signature>& overloads, const Given& given);
+[[noreturn]] void fail_no_overload(const std::string& name, const std::vector<Signature>& overloads,
+                                   const Given& given);
 
 }  // namespace pydl::python

@@ -15,15 +15,16 @@ namespace py = pybind11;
 void translate_exception(const char* op = nullptr) noexcept;
 
 // Runs f at an entry from Python. An exception becomes a Python error and the entry's error value, null or -1.
-template <class F> auto guarded(F&& f, const char* op = nullptr) noexcept {
+template <class F>
+auto guarded(F&& f, const char* op = nullptr) noexcept {
   using R = decltype(f());
   try {
     return f();
-  } catch (...) {
-    translate_exception(op);
-  }
-  if constexpr (std::is_pointer_v<R>) return R(nullptr);
-  else return R(-1);
+  } catch (...) { translate_exception(op); }
+  if constexpr (std::is_pointer_v<R>)
+    return R(nullptr);
+  else
+    return R(-1);
 }
 
 // Turns the error value of a C API call into the exception that carries the Python error.
@@ -45,8 +46,14 @@ inline std::string_view text_of(PyObject* unicode) {
 }
 
 // Method table entries come in several signatures; PyMethodDef stores one.
-template <class F> PyCFunction as_method(F* f) { return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f)); }
-template <class F> void* as_slot(F* f) { return reinterpret_cast<void*>(f); }
+template <class F>
+PyCFunction as_method(F* f) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
+}
+template <class F>
+void* as_slot(F* f) {
+  return reinterpret_cast<void*>(f);
+}
 
 // A heap type made from a spec; the reference is kept for the life of the process.
 inline PyTypeObject* make_type(PyType_Spec& spec, PyObject* bases = nullptr) {

@@ -24,7 +24,8 @@ Tensor PythonHook::call(const Tensor& grad) {
   if (!function) return {};
   const py::object result = function(wrapped(grad));
   if (result.is_none()) return {};
-  if (!is_tensor(result.ptr())) fail<TypeError>("hook: expected a Tensor or None as its result, got ", Py_TYPE(result.ptr())->tp_name);
+  if (!is_tensor(result.ptr()))
+    fail<TypeError>("hook: expected a Tensor or None as its result, got ", Py_TYPE(result.ptr())->tp_name);
   return unwrap(result.ptr());
 }
 
@@ -32,8 +33,8 @@ namespace {
 
 using Hooks = std::vector<std::shared_ptr<autograd::Hook>>;
 
-// retain_grad() puts a hook at the node that must not keep the tensor alive: the tensor owns the anchor, the node's hook
-// only watches it.
+// retain_grad() puts a hook at the node that must not keep the tensor alive: the tensor owns the anchor, the node's
+// hook only watches it.
 struct Anchor final : autograd::Hook {
   TensorImpl* impl;
   explicit Anchor(TensorImpl* i) : impl(i) {}
@@ -62,7 +63,8 @@ py::object add_hook(Hooks& hooks, const std::shared_ptr<PythonHook>& hook) {
 PyObject* register_hook(PyObject* self, PyObject* function) {
   return guarded([&] {
     const Tensor& t = unwrap(self);
-    if (!autograd::requires_grad(t)) fail("register_hook: expected a tensor that requires a gradient, got ", t, ", which does not");
+    if (!autograd::requires_grad(t))
+      fail("register_hook: expected a tensor that requires a gradient, got ", t, ", which does not");
     auto hook = std::make_shared<PythonHook>(borrow(function));
     const Ref<autograd::Node> node = autograd::grad_fn(t);
     if (!node) {  // a leaf keeps its hooks; a living accumulator has copied them
@@ -75,7 +77,9 @@ PyObject* register_hook(PyObject* self, PyObject* function) {
     std::erase_if(hooks, [](auto& h) { return is_removed(h.second); });
     const uint32_t output = autograd::history(t)->output;
     // The retained gradient is the one that all hooks have seen.
-    const auto at = std::find_if(hooks.begin(), hooks.end(), [&](auto& h) { return h.first == output && dynamic_cast<RetainHook*>(h.second.get()); });
+    const auto at = std::find_if(hooks.begin(), hooks.end(), [&](auto& h) {
+      return h.first == output && dynamic_cast<RetainHook*>(h.second.get());
+    });
     hooks.insert(at, {output, hook});
     return removable([hook] { hook->function = py::object(); }).release().ptr();
   });
@@ -87,14 +91,17 @@ PyObject* register_post_accumulate_grad_hook(PyObject* self, PyObject* function)
     if (!autograd::requires_grad(t) || !autograd::is_leaf(t))
       fail("register_post_accumulate_grad_hook: expected a leaf tensor that requires a gradient, got ", t);
     track(self);
-    return add_hook(autograd::ensure_history(t).post_accumulate, std::make_shared<PythonHook>(borrow(function))).release().ptr();
+    return add_hook(autograd::ensure_history(t).post_accumulate, std::make_shared<PythonHook>(borrow(function)))
+        .release()
+        .ptr();
   });
 }
 
 PyObject* retain_grad(PyObject* self, PyObject*) {
   return guarded([&] {
     const Tensor& t = unwrap(self);
-    if (!autograd::requires_grad(t)) fail("retain_grad: expected a tensor that requires a gradient, got ", t, ", which does not");
+    if (!autograd::requires_grad(t))
+      fail("retain_grad: expected a tensor that requires a gradient, got ", t, ", which does not");
     const Ref<autograd::Node> node = autograd::grad_fn(t);
     autograd::History& h = autograd::ensure_history(t);
     if (node && !h.retains_grad) {
@@ -109,13 +116,15 @@ PyObject* retain_grad(PyObject* self, PyObject*) {
 
 // ---- attributes -----------------------------------------------------------------------------------------------------
 
-template <class F> constexpr getter property(F) {
+template <class F>
+constexpr getter property(F) {
   return [](PyObject* self, void*) -> PyObject* { return guarded([&]() -> PyObject* { return F()(unwrap(self)); }); };
 }
 
 int set_requires_grad(PyObject* self, PyObject* value, void*) {
   return guarded([&] {
-    if (!value || !PyBool_Check(value)) fail<TypeError>("requires_grad: expected a bool, got ", value ? Py_TYPE(value)->tp_name : "a deletion");
+    if (!value || !PyBool_Check(value))
+      fail<TypeError>("requires_grad: expected a bool, got ", value ? Py_TYPE(value)->tp_name : "a deletion");
     autograd::set_requires_grad(unwrap(self), value == Py_True);
     return 0;
   });
@@ -125,7 +134,8 @@ PyObject* requires_grad_(PyObject* self, PyObject* args, PyObject* kwargs) {
   return guarded([&] {
     static const char* names[] = {"requires_grad", nullptr};
     int on = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:requires_grad_", const_cast<char**>(names), &on)) throw py::error_already_set();
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:requires_grad_", const_cast<char**>(names), &on))
+      throw py::error_already_set();
     autograd::set_requires_grad(unwrap(self), on != 0);
     return Py_NewRef(self);
   });
@@ -137,7 +147,10 @@ PyObject* get_grad(PyObject* self, void*) {
     const autograd::History* h = autograd::history(t);
     if (h && h->grad.defined()) return wrap(h->grad);
     if (h && h->grad_fn && !h->retains_grad)
-      checked(PyErr_WarnEx(PyExc_UserWarning, "grad: only leaves keep their gradient, and this tensor is none; call retain_grad() on it before backward", 1));
+      checked(PyErr_WarnEx(
+          PyExc_UserWarning,
+          "grad: only leaves keep their gradient, and this tensor is none; call retain_grad() on it before backward",
+          1));
     return Py_NewRef(Py_None);
   });
 }
@@ -153,7 +166,8 @@ int set_grad(PyObject* self, PyObject* value, void*) {
     const Tensor& grad = unwrap(value);
     if (grad.is(t)) fail("grad: expected another tensor than the one that it is the gradient of");
     if (grad.dtype() != t.dtype()) fail("grad: expected a gradient of dtype ", t.dtype(), ", got ", grad);
-    if (!same(grad.sizes(), t.sizes())) fail<ShapeError>("grad: expected a gradient of shape ", show(t.sizes()), ", got ", grad);
+    if (!same(grad.sizes(), t.sizes()))
+      fail<ShapeError>("grad: expected a gradient of shape ", show(t.sizes()), ", got ", grad);
     autograd::ensure_history(t).grad = grad;
     return 0;
   });
@@ -163,9 +177,11 @@ int set_grad(PyObject* self, PyObject* value, void*) {
 // graph which saved it still notices writes.
 int set_data(PyObject* self, PyObject* value, void*) {
   return guarded([&] {
-    if (!value || !is_tensor(value)) fail<TypeError>("data: expected a Tensor, got ", value ? Py_TYPE(value)->tp_name : "a deletion");
+    if (!value || !is_tensor(value))
+      fail<TypeError>("data: expected a Tensor, got ", value ? Py_TYPE(value)->tp_name : "a deletion");
     const Tensor &t = unwrap(self), from = unwrap(value);
-    if (autograd::requires_grad(t) && !is_floating(from.dtype())) fail("data: expected a floating point tensor for one that requires grad, got ", from);
+    if (autograd::requires_grad(t) && !is_floating(from.dtype()))
+      fail("data: expected a floating point tensor for one that requires grad, got ", from);
     TensorImpl& impl = *t.impl();
     impl.storage = from.storage();
     impl.sizes = from.impl()->sizes;
@@ -175,7 +191,8 @@ int set_data(PyObject* self, PyObject* value, void*) {
     impl.device = from.device();
     impl.refresh();
     if (autograd::History* h = autograd::history(t))
-      if (Ref<autograd::AccumulateGrad> node = lock(h->accumulator.load())) node->outputs[0] = {Dims(t.sizes()), t.dtype()};
+      if (Ref<autograd::AccumulateGrad> node = lock(h->accumulator.load()))
+        node->outputs[0] = {Dims(t.sizes()), t.dtype()};
     return 0;
   });
 }
@@ -194,12 +211,14 @@ PyObject* detach_(PyObject* self, PyObject*) {
 
 // ---- the engine -----------------------------------------------------------------------------------------------------
 
-void backward(const py::object& tensors, const py::object& gradients, bool retain_graph, bool create_graph, const py::object& inputs) {
+void backward(const py::object& tensors, const py::object& gradients, bool retain_graph, bool create_graph,
+              const py::object& inputs) {
   const auto roots = to_tensors(tensors, "backward");
   const auto seeds = gradients.is_none() ? std::vector<Tensor>() : to_tensors(gradients, "backward", true);
   const auto leaves = inputs.is_none() ? std::vector<Tensor>() : to_tensors(inputs, "backward");
   if (!inputs.is_none() && leaves.empty()) fail("backward: expected inputs to be None or not empty, got an empty list");
-  if (!seeds.empty() && seeds.size() != roots.size()) fail("backward: expected ", roots.size(), " gradients, got ", seeds.size());
+  if (!seeds.empty() && seeds.size() != roots.size())
+    fail("backward: expected ", roots.size(), " gradients, got ", seeds.size());
   autograd::backward(roots, seeds, {retain_graph, create_graph}, leaves);
 }
 
@@ -208,7 +227,9 @@ PyObject* method_backward(PyObject* self, PyObject* args, PyObject* kwargs) {
     static const char* names[] = {"gradient", "retain_graph", "create_graph", "inputs", nullptr};
     PyObject *gradient = Py_None, *retain = Py_None, *inputs = Py_None;
     int create = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOpO:backward", const_cast<char**>(names), &gradient, &retain, &create, &inputs)) throw py::error_already_set();
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOpO:backward", const_cast<char**>(names), &gradient, &retain,
+                                     &create, &inputs))
+      throw py::error_already_set();
     const int keep = retain == Py_None ? create : PyObject_IsTrue(retain);
     checked(keep);
     if (gradient == Py_None && inputs == Py_None) {
@@ -221,11 +242,12 @@ PyObject* method_backward(PyObject* self, PyObject* args, PyObject* kwargs) {
   });
 }
 
-py::tuple gradients(const py::object& outputs, const py::object& inputs, const py::object& grad_outputs, bool retain_graph, bool create_graph,
-                    bool allow_unused) {
+py::tuple gradients(const py::object& outputs, const py::object& inputs, const py::object& grad_outputs,
+                    bool retain_graph, bool create_graph, bool allow_unused) {
   const auto roots = to_tensors(outputs, "grad"), leaves = to_tensors(inputs, "grad");
   const auto seeds = grad_outputs.is_none() ? std::vector<Tensor>() : to_tensors(grad_outputs, "grad", true);
-  if (!seeds.empty() && seeds.size() != roots.size()) fail("grad: expected ", roots.size(), " grad_outputs, got ", seeds.size());
+  if (!seeds.empty() && seeds.size() != roots.size())
+    fail("grad: expected ", roots.size(), " grad_outputs, got ", seeds.size());
   const Tensors results = autograd::gradients(roots, seeds, leaves, {retain_graph, create_graph}, allow_unused);
   py::tuple tuple(results.size());
   for (size_t i = 0; i < results.size(); ++i) tuple[i] = wrapped(results[i]);
@@ -255,9 +277,12 @@ std::vector<Tensor> to_tensors(const py::object& o, const char* what, bool optio
   const py::object items = take(PySequence_Fast(o.ptr(), "expected a Tensor or a sequence of Tensors"));
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.ptr()); ++i) {
     PyObject* item = PySequence_Fast_GET_ITEM(items.ptr(), i);
-    if (is_tensor(item)) tensors.push_back(unwrap(item));
-    else if (optional && item == Py_None) tensors.emplace_back();
-    else fail<TypeError>(what, ": expected Tensors, got ", Py_TYPE(item)->tp_name, " at position ", i);
+    if (is_tensor(item))
+      tensors.push_back(unwrap(item));
+    else if (optional && item == Py_None)
+      tensors.emplace_back();
+    else
+      fail<TypeError>(what, ": expected Tensors, got ", Py_TYPE(item)->tp_name, " at position ", i);
   }
   return tensors;
 }
@@ -280,36 +305,52 @@ void clear_hooks(const Tensor& t) {
 }
 
 PyGetSetDef autograd_properties[] = {
-    {"requires_grad", property([](const Tensor& t) { return PyBool_FromLong(autograd::requires_grad(t)); }), set_requires_grad,
-     "Is a gradient wanted for this tensor?", nullptr},
+    {"requires_grad", property([](const Tensor& t) { return PyBool_FromLong(autograd::requires_grad(t)); }),
+     set_requires_grad, "Is a gradient wanted for this tensor?", nullptr},
     {"grad", get_grad, set_grad, "The gradient accumulated so far, or None.", nullptr},
-    {"grad_fn", property([](const Tensor& t) { return wrap(autograd::grad_fn(t)); }), nullptr, "The node that made this tensor; None for leaves.", nullptr},
-    {"is_leaf", property([](const Tensor& t) { return PyBool_FromLong(autograd::is_leaf(t)); }), nullptr, "No recorded operation made this tensor.", nullptr},
-    {"retains_grad", property([](const Tensor& t) { return PyBool_FromLong(autograd::history(t) && autograd::history(t)->retains_grad); }), nullptr,
-     "retain_grad() was called.", nullptr},
-    {"output_nr", property([](const Tensor& t) { return PyLong_FromLong(autograd::history(t) ? long(autograd::history(t)->output) : 0); }), nullptr,
-     "Which output of grad_fn this is.", nullptr},
-    {"data", property([](const Tensor& t) { return wrap(detach(t)); }), set_data, "The same memory outside the graph.", nullptr},
-    {"_version", property([](const Tensor& t) { return PyLong_FromUnsignedLong(t.version()); }), nullptr, "In-place writes to the memory so far.", nullptr},
-    {"_base", property([](const Tensor& t) { return wrap(Tensor(t.impl()->base)); }), nullptr, "The tensor this is a view of, or None.", nullptr},
+    {"grad_fn", property([](const Tensor& t) { return wrap(autograd::grad_fn(t)); }), nullptr,
+     "The node that made this tensor; None for leaves.", nullptr},
+    {"is_leaf", property([](const Tensor& t) { return PyBool_FromLong(autograd::is_leaf(t)); }), nullptr,
+     "No recorded operation made this tensor.", nullptr},
+    {"retains_grad", property([](const Tensor& t) {
+       return PyBool_FromLong(autograd::history(t) && autograd::history(t)->retains_grad);
+     }),
+     nullptr, "retain_grad() was called.", nullptr},
+    {"output_nr", property([](const Tensor& t) {
+       return PyLong_FromLong(autograd::history(t) ? long(autograd::history(t)->output) : 0);
+     }),
+     nullptr, "Which output of grad_fn this is.", nullptr},
+    {"data", property([](const Tensor& t) { return wrap(detach(t)); }), set_data, "The same memory outside the graph.",
+     nullptr},
+    {"_version", property([](const Tensor& t) { return PyLong_FromUnsignedLong(t.version()); }), nullptr,
+     "In-place writes to the memory so far.", nullptr},
+    {"_base", property([](const Tensor& t) { return wrap(Tensor(t.impl()->base)); }), nullptr,
+     "The tensor this is a view of, or None.", nullptr},
     {},
 };
 
 PyMethodDef autograd_methods[] = {
-    {"requires_grad_", as_method(requires_grad_), METH_VARARGS | METH_KEYWORDS, "Sets requires_grad and returns the tensor."},
-    {"backward", as_method(method_backward), METH_VARARGS | METH_KEYWORDS, "Adds the gradients of this tensor to the leaves' grad."},
+    {"requires_grad_", as_method(requires_grad_), METH_VARARGS | METH_KEYWORDS,
+     "Sets requires_grad and returns the tensor."},
+    {"backward", as_method(method_backward), METH_VARARGS | METH_KEYWORDS,
+     "Adds the gradients of this tensor to the leaves' grad."},
     {"retain_grad", retain_grad, METH_NOARGS, "Keeps the gradient of a tensor that is no leaf."},
-    {"register_hook", register_hook, METH_O, "Calls hook(grad) when the gradient has been computed; a result replaces it."},
-    {"register_post_accumulate_grad_hook", register_post_accumulate_grad_hook, METH_O, "Calls hook(tensor) after the leaf's grad was updated."},
+    {"register_hook", register_hook, METH_O,
+     "Calls hook(grad) when the gradient has been computed; a result replaces it."},
+    {"register_post_accumulate_grad_hook", register_post_accumulate_grad_hook, METH_O,
+     "Calls hook(tensor) after the leaf's grad was updated."},
     {"detach_", detach_, METH_NOARGS, "Takes this tensor out of the graph."},
     {},
 };
 
 void add_autograd(py::module_& m) {
   py::class_<Handle>(m, "RemovableHandle", py::module_local())
-      .def("remove", [](Handle& h) {
-        if (h.remove) std::exchange(h.remove, nullptr)();
-      }, "Takes the hook away.")
+      .def(
+          "remove",
+          [](Handle& h) {
+            if (h.remove) std::exchange(h.remove, nullptr)();
+          },
+          "Takes the hook away.")
       .def("__enter__", [](const py::object& self) { return self; })
       .def("__exit__", [](Handle& h, const py::args&) {
         if (h.remove) std::exchange(h.remove, nullptr)();

@@ -133,7 +133,9 @@ PyObject* get_dict(PyObject* self, void*) {
 Py_hash_t tensor_hash(PyObject* self) { return Py_hash_t(reinterpret_cast<uintptr_t>(self) >> 4); }
 
 PyObject* tensor_repr(PyObject* self) {
-  return guarded([&] { return py::object(py::module_::import("pydl._tensor_str").attr("to_string")(borrow(self))).release().ptr(); });
+  return guarded([&] {
+    return py::object(py::module_::import("pydl._tensor_str").attr("to_string")(borrow(self))).release().ptr();
+  });
 }
 
 PyMemberDef offsets[] = {{"__dictoffset__", T_PYSSIZET, offsetof(TensorObject, dict), READONLY, nullptr},
@@ -144,7 +146,8 @@ PyGetSetDef own_properties[] = {{"__dict__", get_dict, PyObject_GenericSetDict, 
 bool is_last(const PyMethodDef& m) { return !m.ml_name; }
 bool is_last(const PyGetSetDef& p) { return !p.name; }
 bool is_last(const PyType_Slot& s) { return !s.slot; }
-template <class Row> void append(std::vector<Row>& all, const Row* table) {
+template <class Row>
+void append(std::vector<Row>& all, const Row* table) {
   for (; !is_last(*table); ++table) all.push_back(*table);
 }
 
@@ -189,8 +192,10 @@ void add_tensor_type(py::module_& m) {
   static std::vector<PyMethodDef> methods;
   static std::vector<PyGetSetDef> properties;
   std::vector<PyType_Slot> slots;
-  for (const PyMethodDef* table : {conversion_methods, interop_methods, autograd_methods, attribute_methods}) append(methods, table);
-  for (const PyGetSetDef* table : {own_properties, attribute_properties, autograd_properties}) append(properties, table);
+  for (const PyMethodDef* table : {conversion_methods, interop_methods, autograd_methods, attribute_methods})
+    append(methods, table);
+  for (const PyGetSetDef* table : {own_properties, attribute_properties, autograd_properties})
+    append(properties, table);
   for (const PyType_Slot* table : {number_slots, conversion_slots, container_slots, buffer_slots}) append(slots, table);
   methods.push_back({});
   properties.push_back({});

@@ -11,8 +11,7 @@
 namespace pydl::python {
 
 struct TensorObject {
-  PyObject_HEAD
-  Tensor tensor;
+  PyObject_HEAD Tensor tensor;
   PyObject* dict;
   PyObject* weakrefs;
   bool owns;  // false after the flip: `tensor` is then not counted

@@ -12,9 +12,9 @@ PyTypeObject *dtype_type, *device_type, *memory_format_type, *size_type, *genera
 namespace {
 
 // A named constant: dtypes and memory formats, of which there is one object each.
-template <class T> struct Constant {
-  PyObject_HEAD
-  T value;
+template <class T>
+struct Constant {
+  PyObject_HEAD T value;
 };
 using DTypeObject = Constant<DType>;
 using MemoryFormatObject = Constant<MemoryFormat>;
@@ -24,8 +24,12 @@ PyObject* dtypes[kDTypeCount + 2];
 PyObject* memory_formats[3];
 PyObject* cpu;
 
-template <class T> T value_of(PyObject* o) { return reinterpret_cast<Constant<T>*>(o)->value; }
-template <class T> PyObject* new_constant(PyTypeObject* type, T value) {
+template <class T>
+T value_of(PyObject* o) {
+  return reinterpret_cast<Constant<T>*>(o)->value;
+}
+template <class T>
+PyObject* new_constant(PyTypeObject* type, T value) {
   PyObject* o = checked(type->tp_alloc(type, 0));
   reinterpret_cast<Constant<T>*>(o)->value = value;
   return o;
@@ -61,8 +65,12 @@ PyGetSetDef dtype_properties[] = {{"itemsize", dtype_itemsize, nullptr, "Bytes o
 // ---- memory formats -------------------------------------------------------------------------------------------------
 
 const char* const kFormatNames[] = {"contiguous_format", "channels_last", "preserve_format"};
-PyObject* format_repr(PyObject* self) { return PyUnicode_FromFormat("pydl.%s", kFormatNames[int(value_of<MemoryFormat>(self))]); }
-PyObject* format_reduce(PyObject* self, PyObject*) { return PyUnicode_FromString(kFormatNames[int(value_of<MemoryFormat>(self))]); }
+PyObject* format_repr(PyObject* self) {
+  return PyUnicode_FromFormat("pydl.%s", kFormatNames[int(value_of<MemoryFormat>(self))]);
+}
+PyObject* format_reduce(PyObject* self, PyObject*) {
+  return PyUnicode_FromString(kFormatNames[int(value_of<MemoryFormat>(self))]);
+}
 PyMethodDef format_methods[] = {{"__reduce__", format_reduce, METH_NOARGS, nullptr}, {}};
 
 // ---- device ---------------------------------------------------------------------------------------------------------
@@ -85,7 +93,8 @@ PyObject* device_new(PyTypeObject*, PyObject* args, PyObject* kwargs) {
   return guarded([&] {
     static const char* names[] = {"type", "index", nullptr};
     PyObject *type, *index = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:device", const_cast<char**>(names), &type, &index)) throw py::error_already_set();
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:device", const_cast<char**>(names), &type, &index))
+      throw py::error_already_set();
     Device d;
     if (!to_device(type, d)) fail<TypeError>("device: expected a name like 'cpu', got ", Py_TYPE(type)->tp_name);
     return wrap(d);
@@ -93,7 +102,8 @@ PyObject* device_new(PyTypeObject*, PyObject* args, PyObject* kwargs) {
 }
 
 PyMethodDef device_methods[] = {{"__reduce__", device_reduce, METH_NOARGS, nullptr}, {}};
-PyGetSetDef device_properties[] = {{"type", device_get_type, nullptr, nullptr, nullptr}, {"index", device_get_index, nullptr, nullptr, nullptr}, {}};
+PyGetSetDef device_properties[] = {
+    {"type", device_get_type, nullptr, nullptr, nullptr}, {"index", device_get_index, nullptr, nullptr, nullptr}, {}};
 
 // ---- Size -----------------------------------------------------------------------------------------------------------
 
@@ -118,14 +128,19 @@ PyObject* size_repr(PyObject* self) {
 PyObject* size_numel(PyObject* self, PyObject*) {
   return guarded([&] {
     Dims dims;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self); ++i) dims.push_back(PyLong_AsLongLong(PyTuple_GET_ITEM(self, i)));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self); ++i)
+      dims.push_back(PyLong_AsLongLong(PyTuple_GET_ITEM(self, i)));
     if (PyErr_Occurred()) throw py::error_already_set();
     return PyLong_FromLongLong(element_count(dims));
   });
 }
 // Slices and sums of sizes are sizes.
-PyObject* size_subscript(PyObject* self, PyObject* key) { return to_size(PyTuple_Type.tp_as_mapping->mp_subscript(self, key)); }
-PyObject* size_concat(PyObject* self, PyObject* other) { return to_size(PyTuple_Type.tp_as_sequence->sq_concat(self, other)); }
+PyObject* size_subscript(PyObject* self, PyObject* key) {
+  return to_size(PyTuple_Type.tp_as_mapping->mp_subscript(self, key));
+}
+PyObject* size_concat(PyObject* self, PyObject* other) {
+  return to_size(PyTuple_Type.tp_as_sequence->sq_concat(self, other));
+}
 PyObject* size_repeat(PyObject* self, Py_ssize_t n) { return to_size(PyTuple_Type.tp_as_sequence->sq_repeat(self, n)); }
 PyObject* size_reduce(PyObject* self, PyObject*) {
   PyObject* plain = PyTuple_GetSlice(self, 0, PyTuple_GET_SIZE(self));
@@ -135,7 +150,9 @@ PyMethodDef size_methods[] = {{"numel", size_numel, METH_NOARGS, "The number of 
                               {"__reduce__", size_reduce, METH_NOARGS, nullptr},
                               {}};
 
-template <int N> PyTypeObject* make_type(const char* name, int basicsize, PyType_Slot (&slots)[N], unsigned long flags = 0, PyObject* base = nullptr) {
+template <int N>
+PyTypeObject* make_type(const char* name, int basicsize, PyType_Slot (&slots)[N], unsigned long flags = 0,
+                        PyObject* base = nullptr) {
   PyType_Spec spec{name, basicsize, 0, unsigned(Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | flags), slots};
   return python::make_type(spec, base ? py::make_tuple(borrow(base)).ptr() : nullptr);
 }
@@ -150,14 +167,16 @@ PyObject* wrap(MemoryFormat f) { return Py_NewRef(memory_formats[int(f)]); }
 
 PyObject* wrap_size(IntSpan sizes) {
   PyObject* size = checked(size_type->tp_alloc(size_type, Py_ssize_t(sizes.size())));
-  for (size_t i = 0; i < sizes.size(); ++i) PyTuple_SET_ITEM(size, Py_ssize_t(i), checked(PyLong_FromLongLong(sizes[i])));
+  for (size_t i = 0; i < sizes.size(); ++i)
+    PyTuple_SET_ITEM(size, Py_ssize_t(i), checked(PyLong_FromLongLong(sizes[i])));
   return size;
 }
 
 bool to_dtype(PyObject* o, DType& out) {
   if (Py_TYPE(o) == dtype_type) {
     out = value_of<DType>(o);
-    if (is_complex(out)) fail<NotImplementedError>("dtype: expected a real dtype, got ", out, ": complex tensors do not exist yet");
+    if (is_complex(out))
+      fail<NotImplementedError>("dtype: expected a real dtype, got ", out, ": complex tensors do not exist yet");
     return true;
   }
   if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return out = default_dtype(), true;
@@ -192,37 +211,53 @@ bool to_device(PyObject* o, Device& out) {
 }
 
 void add_types(py::module_& m) {
-  PyType_Slot dtype_slots[] = {{Py_tp_repr, as_slot(dtype_repr)}, {Py_tp_methods, dtype_methods}, {Py_tp_getset, dtype_properties},
-                               {Py_tp_dealloc, as_slot(constant_dealloc)}, {}};
+  PyType_Slot dtype_slots[] = {{Py_tp_repr, as_slot(dtype_repr)},
+                               {Py_tp_methods, dtype_methods},
+                               {Py_tp_getset, dtype_properties},
+                               {Py_tp_dealloc, as_slot(constant_dealloc)},
+                               {}};
   dtype_type = make_type("pydl.dtype", sizeof(DTypeObject), dtype_slots, Py_TPFLAGS_DISALLOW_INSTANTIATION);
   for (int i = 0; i < kDTypeCount + 2; ++i) {
     dtypes[i] = new_constant(dtype_type, DType(i));
     m.attr(std::string(name_of(DType(i))).c_str()) = borrow(dtypes[i]);
   }
-  const std::pair<const char*, DType> aliases[] = {{"float", DType::Float32}, {"double", DType::Float64}, {"half", DType::Float16},
-                                                   {"long", DType::Int64}, {"int", DType::Int32}, {"short", DType::Int16}};
+  const std::pair<const char*, DType> aliases[] = {{"float", DType::Float32}, {"double", DType::Float64},
+                                                   {"half", DType::Float16},  {"long", DType::Int64},
+                                                   {"int", DType::Int32},     {"short", DType::Int16}};
   for (auto [name, t] : aliases) m.attr(name) = borrow(dtypes[int(t)]);
 
-  PyType_Slot format_slots[] = {{Py_tp_repr, as_slot(format_repr)}, {Py_tp_methods, format_methods},
-                                {Py_tp_dealloc, as_slot(constant_dealloc)}, {}};
-  memory_format_type = make_type("pydl.memory_format", sizeof(MemoryFormatObject), format_slots, Py_TPFLAGS_DISALLOW_INSTANTIATION);
+  PyType_Slot format_slots[] = {{Py_tp_repr, as_slot(format_repr)},
+                                {Py_tp_methods, format_methods},
+                                {Py_tp_dealloc, as_slot(constant_dealloc)},
+                                {}};
+  memory_format_type =
+      make_type("pydl.memory_format", sizeof(MemoryFormatObject), format_slots, Py_TPFLAGS_DISALLOW_INSTANTIATION);
   for (int i = 0; i < 3; ++i) {
     memory_formats[i] = new_constant(memory_format_type, MemoryFormat(i));
     m.attr(kFormatNames[i]) = borrow(memory_formats[i]);
   }
 
-  PyType_Slot device_slots[] = {{Py_tp_new, as_slot(device_new)}, {Py_tp_repr, as_slot(device_repr)}, {Py_tp_str, as_slot(device_str)},
-                                {Py_tp_richcompare, as_slot(device_compare)}, {Py_tp_hash, as_slot(device_hash)},
-                                {Py_tp_methods, device_methods}, {Py_tp_getset, device_properties},
-                                {Py_tp_dealloc, as_slot(constant_dealloc)}, {}};
+  PyType_Slot device_slots[] = {{Py_tp_new, as_slot(device_new)},
+                                {Py_tp_repr, as_slot(device_repr)},
+                                {Py_tp_str, as_slot(device_str)},
+                                {Py_tp_richcompare, as_slot(device_compare)},
+                                {Py_tp_hash, as_slot(device_hash)},
+                                {Py_tp_methods, device_methods},
+                                {Py_tp_getset, device_properties},
+                                {Py_tp_dealloc, as_slot(constant_dealloc)},
+                                {}};
   device_type = make_type("pydl.device", sizeof(DeviceObject), device_slots);
   cpu = new_constant(device_type, Device{});
 
-  PyType_Slot size_slots[] = {{Py_tp_repr, as_slot(size_repr)}, {Py_tp_methods, size_methods}, {Py_mp_subscript, as_slot(size_subscript)},
-                              {Py_sq_concat, as_slot(size_concat)}, {Py_sq_repeat, as_slot(size_repeat)}, {}};
+  PyType_Slot size_slots[] = {{Py_tp_repr, as_slot(size_repr)},           {Py_tp_methods, size_methods},
+                              {Py_mp_subscript, as_slot(size_subscript)}, {Py_sq_concat, as_slot(size_concat)},
+                              {Py_sq_repeat, as_slot(size_repeat)},       {}};
   size_type = make_type("pydl.Size", 0, size_slots, 0, reinterpret_cast<PyObject*>(&PyTuple_Type));
 
-  for (auto [name, type] : {std::pair{"dtype", dtype_type}, {"device", device_type}, {"memory_format", memory_format_type}, {"Size", size_type}})
+  for (auto [name, type] : {std::pair{"dtype", dtype_type},
+                            {"device", device_type},
+                            {"memory_format", memory_format_type},
+                            {"Size", size_type}})
     m.attr(name) = borrow(reinterpret_cast<PyObject*>(type));
 }
 

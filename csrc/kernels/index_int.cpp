@@ -22,10 +22,6 @@ int64_t index_out_of_range(const int64_t* index, int64_t n, int64_t low, int64_t
   return -1;
 }
 
-void wrap_indices(int64_t* out, const int64_t* index, int64_t n, int64_t size) {
-  for (int64_t i = 0; i < n; ++i) out[i] = index[i] + (index[i] >> 63 & size);
-}
-
 int64_t count_true(const uint8_t* mask, int64_t n) {
   int64_t total = 0, i = 0;
   // Eight byte counters in a word, emptied before they can overflow.
@@ -49,32 +45,46 @@ int64_t count_true(const uint8_t* mask, int64_t n) {
   return total;
 }
 
-int64_t* true_positions(int64_t* out, const uint8_t* mask, int64_t n, int64_t base) {
+void true_positions(int64_t* out, const uint8_t* mask, int64_t n, int64_t base, int64_t count) {
+  const int64_t* const end = out + count;
   int64_t i = 0;
   for (; i + 8 <= n; i += 8) {
     uint64_t word;
     std::memcpy(&word, mask + i, 8);
-    for (; word; word &= word - 1) *out++ = base + i + __builtin_ctzll(word) / 8;
+    if (word == 0) continue;
+    if (end - out >= 8) {  // room to write every position and keep some: no branch to mispredict
+      for (int64_t k = 0; k < 8; ++k) {
+        *out = base + i + k;
+        out += mask[i + k];
+      }
+    } else {
+      for (; word; word &= word - 1) *out++ = base + i + __builtin_ctzll(word) / 8;
+    }
   }
   for (; i < n; ++i)
     if (mask[i]) *out++ = base + i;
-  return out;
 }
 
 void unravel(int64_t* out, const int64_t* position, int64_t n, const int64_t* sizes, int64_t dim) {
   if (dim == 1) return void(std::copy_n(position, n, out));
+  const int64_t width = sizes[dim - 1];
+  int64_t row = 0;  // where the row of the last position starts
   for (int64_t i = 0; i < n; ++i) {
-    int64_t rest = position[i];
-    for (int64_t d = dim; d-- > 0;) {
-      const int64_t above = rest / sizes[d];
-      out[i * dim + d] = rest - above * sizes[d];
-      rest = above;
+    const int64_t p = position[i];
+    int64_t* const o = out + i * dim;
+    if (i > 0 && uint64_t(p - row) < uint64_t(width)) {
+      for (int64_t d = 0; d < dim - 1; ++d) o[d] = o[d - dim];
+    } else {
+      int64_t rest = p / width;
+      row = rest * width;
+      for (int64_t d = dim - 1; d-- > 0;) {
+        const int64_t above = rest / sizes[d];
+        o[d] = rest - above * sizes[d];
+        rest = above;
+      }
     }
+    o[dim - 1] = p - row;
   }
-}
-
-void count_up(int64_t* out, int64_t n, int64_t base) {
-  for (int64_t i = 0; i < n; ++i) out[i] = base + i;
 }
 
 }  // namespace pydl

@@ -79,7 +79,7 @@ void stream_bytes(char* out, const char* in, int64_t bytes) {
   constexpr int V = kVectorBytes;
   if (bytes < 4 * V) return copy_bytes(out, in, bytes);
   const int64_t head = -reinterpret_cast<uintptr_t>(out) & (V - 1);
-  copy_chunk<V>(out, in);
+  if (head) copy_chunk<V>(out, in);
   int64_t i = head;
   for (; i + V <= bytes; i += V) stream_chunk<V>(out + i, in + i);
   if (i < bytes) copy_chunk<V>(out + bytes - V, in + bytes - V);
@@ -262,6 +262,17 @@ PYDL_INLINE void prefetch_row(const T* row, int64_t cols) {
   for (int64_t b = 0; b < bytes && b < 512; b += 64) __builtin_prefetch(p + b);
 }
 
+template <class T>
+void gather(T* out, int64_t out_stride, const T* in, int64_t along, int64_t step, const int64_t* index,
+            int64_t index_stride, int64_t n) {
+  if (out_stride == 1 && index_stride == 1 && along == 1 && step == 0) {
+#pragma GCC unroll 8
+    for (int64_t i = 0; i < n; ++i) out[i] = in[index[i]];
+  } else {
+    for (int64_t i = 0; i < n; ++i) out[i * out_stride] = in[index[i * index_stride] * along + i * step];
+  }
+}
+
 // One row per index.
 template <class T, class Run>
 PYDL_INLINE void gather_rows_by(T* out, int64_t out_stride, const T* in, int64_t in_stride, const int64_t* index,
@@ -278,7 +289,7 @@ template <class T>
 void gather_rows(T* out, int64_t out_stride, const T* in, int64_t in_stride, const int64_t* index, int64_t n,
                  int64_t cols, bool stream) {
   if (cols == 1) {
-    for (int64_t i = 0; i < n; ++i) out[i * out_stride] = in[index[i] * in_stride];
+    gather(out, out_stride, in, in_stride, 0, index, 1, n);
   } else if (stream) {
     gather_rows_by(out, out_stride, in, in_stride, index, n, cols,
                    [cols](T* o, const T* a) { stream_run(o, a, cols); });
@@ -293,16 +304,6 @@ void scatter_rows(T* out, int64_t out_stride, const T* in, int64_t in_stride, co
                   int64_t cols, int64_t first, int64_t last) {
   for (int64_t i = 0; i < n; ++i)
     if (index[i] >= first && index[i] < last) copy_run(out + index[i] * out_stride, in + i * in_stride, cols);
-}
-
-template <class T>
-void gather(T* out, int64_t out_stride, const T* in, int64_t along, int64_t step, const int64_t* index,
-            int64_t index_stride, int64_t n) {
-  if (out_stride == 1 && index_stride == 1 && along == 1 && step == 0) {
-    for (int64_t i = 0; i < n; ++i) out[i] = in[index[i]];
-  } else {
-    for (int64_t i = 0; i < n; ++i) out[i * out_stride] = in[index[i * index_stride] * along + i * step];
-  }
 }
 
 template <class T>

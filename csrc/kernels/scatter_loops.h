@@ -49,6 +49,7 @@ struct Smaller {
 template <class Op, class T>
 void combine_line(PYDL_LINE) {
   if (along == 1 && step == 0 && in_stride == 1 && index_stride == 1) {
+#pragma GCC unroll 4
     for (int64_t i = 0; i < n; ++i) out[index[i]] = Op::combine(out[index[i]], in[i]);
     return;
   }

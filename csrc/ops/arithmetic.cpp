@@ -38,8 +38,9 @@ namespace {
 
 DType common_dtype(const Operand& a, const Operand& b) { return result_type({a, b}); }
 
-void refuse_bool(const char* op, const Operand& a, const Operand& b, const char* instead) {
-  if (common_dtype(a, b) == DType::Bool) fail(op, ": expected numbers, got bool operands; use ", instead);
+bool is_bool(const Operand& o) { return o.is_tensor() ? o.tensor().dtype() == DType::Bool : o.scalar().is_bool(); }
+void refuse_two_bools(const char* op, const Operand& a, const Operand& b) {
+  if (is_bool(a) && is_bool(b)) fail(op, ": expected numbers, got bool operands");
 }
 
 void check_alpha(const char* op, DType result, const Scalar& alpha) {
@@ -61,10 +62,12 @@ void check_divisor(const char* op, const Operand& a, const Operand& b) {
 }
 
 Tensor checked_floor_divide(const Operand& a, const Operand& b, const Out& out) {
+  refuse_two_bools("floor_divide", a, b);
   check_divisor("floor_divide", a, b);
   return floor_divide(a, b, out);
 }
 Tensor checked_remainder(const Operand& a, const Operand& b, const Out& out) {
+  refuse_two_bools("remainder", a, b);
   check_divisor("remainder", a, b);
   return remainder(a, b, out);
 }
@@ -89,6 +92,10 @@ Tensor checked_neg(const Tensor& x, const Out& out) {
   if (x.dtype() == DType::Bool) fail("neg: expected numbers, got a bool tensor; use logical_not or ~");
   return neg(x, out);
 }
+Tensor checked_abs(const Tensor& x, const Out& out) {
+  if (x.dtype() == DType::Bool) fail("abs: expected numbers, got a bool tensor");
+  return abs(x, out);
+}
 Tensor positive(const Tensor& x) {
   if (x.dtype() == DType::Bool) fail("positive: expected numbers, got a bool tensor");
   return x;
@@ -96,6 +103,7 @@ Tensor positive(const Tensor& x) {
 Tensor sgn(const Tensor& x, const Out& out) { return sign(x, out); }
 
 Tensor power(const Operand& a, const Operand& b, const Out& out) {
+  refuse_two_bools("pow", a, b);
   if (!a.is_tensor() || b.is_tensor()) return pow(a, b, out);
   const Tensor& x = a.tensor();
   const Scalar& e = b.scalar();
@@ -112,6 +120,7 @@ Tensor power(const Operand& a, const Operand& b, const Out& out) {
 }
 
 Tensor round_decimals(const Tensor& x, int64_t decimals, const Out& out) {
+  if (x.dtype() == DType::Bool) fail("round: expected numbers, got a bool tensor");
   if (decimals == 0) return round(x, out);
   if (!is_floating(x.dtype())) fail("round: expected a floating point tensor with decimals, got ", x);
   const double scale = std::pow(10.0, double(decimals < 0 ? -decimals : decimals));
@@ -180,7 +189,7 @@ Tensor add(const Operand& a, const Operand& b, const Scalar& alpha, const Out& o
 }
 
 Tensor sub(const Operand& a, const Operand& b, const Scalar& alpha, const Out& out) {
-  refuse_bool("sub", a, b, "logical_xor or ^");
+  if (is_bool(a) || is_bool(b)) fail("sub: expected numbers, got a bool operand; use logical_xor or ^");
   if (alpha.equals(1) && !alpha.is_float()) return sub(a, b, out);
   check_alpha("sub", common_dtype(a, b), alpha);
   return sub_scaled(a, b, alpha, out);
@@ -226,8 +235,8 @@ const Operator arithmetic_ops[] = {
     {&checked_remainder, "remainder(Operand input, Operand other) -> Tensor", kFull, "input - other * floor(input / other): the sign of other."},
     {&checked_fmod, "fmod(Operand input, Operand other) -> Tensor", kFull, "input - other * trunc(input / other): the sign of input."},
     {&power, "pow(Operand input, Operand exponent) -> Tensor", kFull, "input to the power of exponent."},
-    {&float_power, "float_power(Operand input, Operand exponent) -> Tensor", kFunction | kMethod, "pow in float64."},
-    {&ldexp, "ldexp(Tensor input, Tensor other) -> Tensor", kFunction | kMethod, "input * 2^other."},
+    {&float_power, "float_power(Operand input, Operand exponent) -> Tensor", kFunction | kMethod | kOut, "pow in float64."},
+    {&ldexp, "ldexp(Tensor input, Tensor other) -> Tensor", kFunction | kMethod | kOut, "input * 2^other."},
     {&addcmul_value, "addcmul(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", kFull, "input + value * tensor1 * tensor2."},
     {&addcdiv_value, "addcdiv(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", kFull, "input + value * tensor1 / tensor2."},
     {&lerp_weight, "lerp(Tensor input, Tensor end, Operand weight) -> Tensor", kFull, "input + weight * (end - input)."},
@@ -256,8 +265,8 @@ const Operator arithmetic_ops[] = {
 };
 
 const Operator elementary_ops[] = {
-    {&abs, "abs(Tensor input) -> Tensor", kFull, "Absolute value."},
-    {&abs, "absolute(Tensor input) -> Tensor", kFull, "Alias of abs."},
+    {&checked_abs, "abs(Tensor input) -> Tensor", kFull, "Absolute value."},
+    {&checked_abs, "absolute(Tensor input) -> Tensor", kFull, "Alias of abs."},
     {&checked_neg, "neg(Tensor input) -> Tensor", kFull, "Negation."},
     {&checked_neg, "negative(Tensor input) -> Tensor", kFull, "Alias of neg."},
     {&positive, "positive(Tensor input) -> Tensor", kFunction | kMethod, "The tensor itself."},

@@ -416,22 +416,22 @@ Tensor cartesian_prod(const std::vector<Tensor>& tensors) {
 constexpr int kBoth = kFunction | kMethod;
 
 const Operator ops[] = {
-    {&einsum, "_einsum(str equation, Tensor[] operands) -> Tensor", kFunction, "Sums of products over the subscripts that the output lacks (Einstein's convention)."},
-    {&tensordot, "_tensordot(Tensor a, Tensor b, int dims) -> Tensor", kFunction, "Contraction over the last dims of a and the first of b."},
-    {&tensordot_dims, "_tensordot(Tensor a, Tensor b, int[] dims_a, int[] dims_b) -> Tensor", kFunction, ""},
+    {&einsum, "einsum(str equation, Tensor[] operands) -> Tensor", kFunction, "Sums of products over the subscripts that the output lacks (Einstein's convention)."},
+    {&tensordot, "tensordot(Tensor a, Tensor b, int dims) -> Tensor", kFunction, "Contraction over the last dims of a and the first of b."},
+    {&tensordot_dims, "tensordot(Tensor a, Tensor b, int[] dims_a, int[] dims_b) -> Tensor", kFunction, ""},
     {&kron, "kron(Tensor input, Tensor other) -> Tensor", kBoth | kOut, "The Kronecker product."},
     {&cross, "cross(Tensor input, Tensor other, int? dim=None) -> Tensor", kBoth | kOut, "The cross product along dim, or the first dimension of size 3."},
     {&cross_dim, "linalg.cross(Tensor input, Tensor other, *, int dim=-1) -> Tensor", kFunction, "The cross product along dim."},
-    {&matrix_power, "matrix_power(Tensor input, int n) -> Tensor", kBoth, "A square matrix to a non-negative power."},
-    {&chain_matmul, "_chain_matmul(Tensor[] matrices) -> Tensor", kFunction, "The product of several matrices, left to right."},
+    {&matrix_power, "matrix_power(Tensor input, int n) -> Tensor", kBoth | kOut, "A square matrix to a non-negative power."},
+    {&chain_matmul, "chain_matmul(Tensor[] matrices) -> Tensor", kFunction, "The product of several matrices, left to right."},
     {&cdist, "cdist(Tensor x1, Tensor x2, float p=2.0) -> Tensor", kFunction, "Pairwise p-norm distances of rows."},
-    {&block_diag, "_block_diag(Tensor[] tensors) -> Tensor", kFunction, "Matrices along the diagonal of one."},
+    {&block_diag, "block_diag(Tensor[] tensors) -> Tensor", kFunction, "Matrices along the diagonal of one."},
     {&vander, "vander(Tensor x, int? N=None, bool increasing=False) -> Tensor", kFunction, "Powers of a vector as columns."},
     {&cov, "cov(Tensor input, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor", kBoth, "The covariance matrix of variables in rows."},
     {&corrcoef, "corrcoef(Tensor input) -> Tensor", kBoth, "The correlation matrix of variables in rows."},
     {&trapezoid_at, "trapezoid(Tensor y, Tensor x, *, int dim=-1) -> Tensor", kFunction, "The integral along dim by the trapezoidal rule."},
     {&trapezoid, "trapezoid(Tensor y, *, float dx=1.0, int dim=-1) -> Tensor", kFunction, ""},
-    {&cartesian_prod, "_cartesian_prod(Tensor[] tensors) -> Tensor", kFunction, "All combinations of one element from each vector, as rows."},
+    {&cartesian_prod, "cartesian_prod(Tensor[] tensors) -> Tensor", kFunction, "All combinations of one element from each vector, as rows."},
 };
 
 }  // namespace

@@ -131,7 +131,8 @@ Tensor empty_like(const Tensor& x, std::optional<DType> dtype, std::optional<Mem
     if (x.dim() < 3 || x.dim() > 5) fail("empty_like: expected 3 to 5 dimensions for channels_last, got ", x);
     return Tensor::empty_strided(x.sizes(), channels_last_strides(x.sizes()), t);
   }
-  if (f == MemoryFormat::Preserve && !x.is_contiguous() && x.is_dense()) return Tensor::empty_strided(x.sizes(), x.strides(), t);
+  if (f == MemoryFormat::Preserve && !x.is_contiguous() && !x.may_self_overlap())
+    return Tensor::empty_strided(x.sizes(), x.is_dense() ? Dims(x.strides()) : dense_strides(x.sizes(), x.strides()), t);
   return Tensor::empty(x.sizes(), t);
 }
 

@@ -58,7 +58,7 @@ Tensor positions(const Tensor& mask, bool coordinates) {
     // Flat positions stand at the end of the chunk's part until their coordinates fill it from the front.
     int64_t* const to = out.data<int64_t>() + before * dims;
     int64_t* const flat = to + count * (dims - 1);
-    true_positions(flat, mask.data<uint8_t>() + begin, size, begin);
+    true_positions(flat, mask.data<uint8_t>() + begin, size, begin, count);
     if (dims > 1) unravel(to, flat, count, mask.sizes().data(), dims);
   });
   return out;
@@ -228,7 +228,7 @@ Tensor checked_index(const char* op, const Tensor& index, int64_t n, int64_t dim
   if (index.dtype() != DType::Int64 && index.dtype() != DType::Int32)
     fail(op, ": expected int64 or int32 indices, got ", index);
   const Tensor dense = contiguous(cast(index.alias(), DType::Int64));
-  if (const int64_t bad = index_out_of_range(dense.data<int64_t>(), dense.numel(), 0, n); bad >= 0)
+  if (const int64_t bad = find_out_of_range(dense, 0, n); bad >= 0)
     fail<IndexError>(op, ": expected indices in [0, ", n - 1, "] for dimension ", dim, " of size ", n, ", got ",
                      dense.data<int64_t>()[bad]);
   return dense;

@@ -1,10 +1,21 @@
 #include "ops/index_layout.h"
 
+#include <atomic>
+
 #include "kernels/index_int.h"
 #include "ops/copy.h"
 #include "ops/view.h"
 
 namespace pydl {
+
+int64_t find_out_of_range(const Tensor& index, int64_t low, int64_t high) {
+  const int64_t* const at = index.data<int64_t>();
+  std::atomic<bool> found = false;
+  parallel_for(index.numel(), kIndexGrain, [&](int64_t begin, int64_t end) {
+    if (index_out_of_range(at + begin, end - begin, low, high) >= 0) found = true;
+  });
+  return found ? index_out_of_range(at, index.numel(), low, high) : -1;
+}
 
 namespace {
 
@@ -64,11 +75,11 @@ Picks::Picks(const Tensor& x, const std::vector<Tensor>& indices) {
   for (const int64_t d : indexed) {
     const int64_t n = x.size(d);
     dense.push_back(contiguous(expand(indices[size_t(d)].alias(), shape)));
-    const int64_t* const at = dense.back().data<int64_t>();
-    if (index_out_of_range(at, dense.back().numel(), 0, n) < 0) continue;
+    if (find_out_of_range(dense.back(), 0, n) < 0) continue;
     negative = true;
-    if (const int64_t bad = index_out_of_range(at, dense.back().numel(), -n, n); bad >= 0)
-      fail<IndexError>("index: expected indices in [", -n, ", ", n - 1, "] for dimension ", d, " of size ", n, ", got ", at[bad]);
+    if (const int64_t bad = find_out_of_range(dense.back(), -n, n); bad >= 0)
+      fail<IndexError>("index: expected indices in [", -n, ", ", n - 1, "] for dimension ", d, " of size ", n, ", got ",
+                       dense.back().data<int64_t>()[bad]);
   }
   if (indexed.size() == 1 && upper == 0 && !negative) {  // the index itself says the rows
     rows = dense[0];

@@ -18,6 +18,9 @@ auto scatter_kernels() {
   else return IntScatter<T>();
 }
 
+// The first position of a contiguous int64 index outside [low, high), or -1.
+int64_t find_out_of_range(const Tensor& index, int64_t low, int64_t high);
+
 // Row r of the result, r = o * rows.numel() + i, holds row_size elements of x, row_stride apart, from
 // outer_offset(o) + rows[i] * row_step on.
 struct Picks {

@@ -200,7 +200,8 @@ Tensor fresh_output(std::span<const Input> inputs, IntSpan shape, DType dtype) {
   for (const Input& i : inputs)
     if (i.operand.is_tensor() && same(i.operand.tensor().sizes(), shape)) {
       const Tensor& t = i.operand.tensor();
-      if (!t.is_contiguous() && t.is_dense()) return Tensor::empty_strided(shape, t.strides(), dtype);
+      if (!t.is_contiguous() && !t.may_self_overlap())
+        return Tensor::empty_strided(shape, t.is_dense() ? Dims(t.strides()) : dense_strides(shape, t.strides()), dtype);
       break;
     }
   return Tensor::empty(shape, dtype);

@@ -122,7 +122,7 @@ Tensor dot(const Tensor& a, const Tensor& b) {
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b, const Out& out) {
-  if (a.dim() == 0 || b.dim() == 0) fail("matmul: expected operands with at least one dimension, got ", a, " and ", b);
+  if (a.dim() == 0 || b.dim() == 0) fail<ShapeError>("matmul: expected operands with at least one dimension, got ", a, " and ", b);
   if (a.dim() == 2 && b.dim() == 2) return mm(a, b, out);
   const Tensor x = a.dim() == 1 ? unsqueeze(a, 0) : a, y = b.dim() == 1 ? unsqueeze(b, 1) : b;
   if (x.size(-1) != y.size(-2))

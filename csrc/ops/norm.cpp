@@ -84,14 +84,14 @@ constexpr int kBoth = kFunction | kMethod;
 
 const Operator ops[] = {
     {&vector_norm, "linalg.vector_norm(Tensor x, Scalar ord=2, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kFunction | kOut, "The p-norm of the elements over dim."},
-    {&norm, "norm(Tensor input, Scalar? p=2, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth, "The p-norm of the elements over dim."},
-    {&norm_named, "norm(Tensor input, str p, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth, ""},
+    {&norm, "norm(Tensor input, Scalar? p=2, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth | kOut, "The p-norm of the elements over dim."},
+    {&norm_named, "norm(Tensor input, str p, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth | kOut, ""},
     {&dist, "dist(Tensor input, Tensor other, Scalar p=2) -> Tensor", kBoth, "The p-norm of the difference."},
     {&renorm, "renorm(Tensor input, Scalar p, int dim, Scalar maxnorm) -> Tensor", kBoth | kInplace | kOut, "Slices along dim scaled down to p-norm maxnorm."},
     {&isclose, "isclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor", kBoth | kNoGrad, "|input - other| <= atol + rtol |other|."},
     {&allclose, "allclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool", kBoth | kNoGrad | kSynchronizes, "isclose everywhere."},
     {&equal, "equal(Tensor input, Tensor other) -> bool", kBoth | kNoGrad | kSynchronizes, "The same shape and elements."},
-    {&isin, "isin(Operand elements, Operand test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor", kFunction | kNoGrad, "Which elements occur in test_elements."},
+    {&isin, "isin(Operand elements, Operand test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor", kFunction | kNoGrad | kOut, "Which elements occur in test_elements."},
     {&is_nonzero, "is_nonzero(Tensor input) -> bool", kBoth | kNoGrad | kSynchronizes, "Whether the one element is other than 0."},
 };
 

@@ -46,9 +46,13 @@ template <class F> Tensor fill_floating(const char* op, const Tensor& x, Generat
 Tensor uniform_(const Tensor& x, double from, double to, GeneratorArg g) {
   Call call("uniform_");
   if (!(from <= to)) fail("uniform_: expected from <= to, got ", from, " and ", to);
+  // A 16-bit float keeps as many bits of u as it has, rounded down: 1 is never reached.
+  const double steps = x.dtype() == DType::BFloat16 ? 256 : x.dtype() == DType::Float16 ? 2048 : 0;
   return fill_floating(call.op, x, g, [=](PhiloxStream s, auto* out, int64_t first, int64_t n) {
     using T = std::remove_pointer_t<decltype(out)>;
-    fill_uniform<T>(s, out, first, n, T(from), T(to));
+    if (steps == 0) return fill_uniform<T>(s, out, first, n, T(from), T(to));
+    fill_uniform<T>(s, out, first, n, T(0), T(1));
+    for (int64_t i = 0; i < n; ++i) out[i] = T(from + (to - from) * (std::floor(double(out[i]) * steps) / steps));
   });
 }
 

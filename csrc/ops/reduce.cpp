@@ -164,9 +164,7 @@ template <bool kMax> std::tuple<Tensor, Tensor> extreme_index(const Tensor& inpu
             outer(v + b * l.cols, at + b * l.cols, in + b * l.batch_stride, e - b, l.n, l.cols, l.batch_stride, l.row_stride);
           });
         } else {
-          const int64_t strips = (l.cols + 63) / 64;
-          parallel_for(strips, std::max<int64_t>(1, grain / 64), [&](int64_t b, int64_t e) {
-            const int64_t from = b * 64, to = std::min(l.cols, e * 64);
+          parallel_chunks(l.cols, column_chunk(l.cols), [&](int64_t from, int64_t to) {
             outer(v + from, at + from, in + from, 1, l.n, to - from, l.batch_stride, l.row_stride);
           });
         }
@@ -291,8 +289,7 @@ std::tuple<Tensor, Tensor> moments(const Tensor& x, IntSpan dims, double correct
           k.var_mean_outer(v + b * l.cols, m + b * l.cols, in + b * l.batch_stride, e - b, l.n, l.cols, l.batch_stride, l.row_stride, correction);
         });
       } else {
-        parallel_for((l.cols + 63) / 64, std::max<int64_t>(1, grain / 64), [&](int64_t b, int64_t e) {
-          const int64_t from = b * 64, to = std::min(l.cols, e * 64);
+        parallel_chunks(l.cols, column_chunk(l.cols), [&](int64_t from, int64_t to) {
           k.var_mean_outer(v + from, m + from, in + from, 1, l.n, to - from, l.batch_stride, l.row_stride, correction);
         });
       }
@@ -360,15 +357,21 @@ double bessel(bool unbiased) { return unbiased ? 1 : 0; }
 Tensor var_all(const Tensor& x, bool unbiased) { return var(x, {}, bessel(unbiased)); }
 Tensor var_dims(const Tensor& x, const std::optional<Dims>& d, bool unbiased, bool keepdim) { return var(x, or_all(d), bessel(unbiased), keepdim); }
 Tensor var_corrected(const Tensor& x, const std::optional<Dims>& d, double correction, bool keepdim) { return var(x, or_all(d), correction, keepdim); }
-Tensor std_all(const Tensor& x, bool unbiased) { return sqrt(var(x, {}, bessel(unbiased))); }
-Tensor std_dims(const Tensor& x, const std::optional<Dims>& d, bool unbiased, bool keepdim) { return sqrt(var_dims(x, d, unbiased, keepdim)); }
-Tensor std_corrected(const Tensor& x, const std::optional<Dims>& d, double correction, bool keepdim) { return sqrt(var_corrected(x, d, correction, keepdim)); }
+// The root of a variance; its gradient is 0 where all values are equal.
+Tensor deviation(const Tensor& variance) {
+  if (!autograd::needed(variance)) return sqrt(variance);
+  const Tensor zero = eq(variance.alias(), Operand(0));
+  return where(zero, Operand(0.0), sqrt(where(zero, Operand(1.0), variance)));
+}
+Tensor std_all(const Tensor& x, bool unbiased) { return deviation(var(x, {}, bessel(unbiased))); }
+Tensor std_dims(const Tensor& x, const std::optional<Dims>& d, bool unbiased, bool keepdim) { return deviation(var_dims(x, d, unbiased, keepdim)); }
+Tensor std_corrected(const Tensor& x, const std::optional<Dims>& d, double correction, bool keepdim) { return deviation(var_corrected(x, d, correction, keepdim)); }
 std::tuple<Tensor, Tensor> var_mean_corrected(const Tensor& x, const std::optional<Dims>& d, double correction, bool keepdim) {
   return var_mean(x, or_all(d), correction, keepdim);
 }
 std::tuple<Tensor, Tensor> std_mean_corrected(const Tensor& x, const std::optional<Dims>& d, double correction, bool keepdim) {
   auto [v, m] = var_mean(x, or_all(d), correction, keepdim);
-  return {sqrt(v), m};
+  return {deviation(v), m};
 }
 Tensor sum_dims(const Tensor& x, const std::optional<Dims>& d, bool keepdim, std::optional<DType> t) { return sum(x, or_all(d), keepdim, t); }
 Tensor mean_dims(const Tensor& x, const std::optional<Dims>& d, bool keepdim, std::optional<DType> t) { return mean(x, or_all(d), keepdim, t); }
@@ -393,30 +396,30 @@ const Operator ops[] = {
     {&nansum, "nansum(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth | kOut, "The sum, NaN counted as 0."},
     {&mean_all, "mean(Tensor input, *, ScalarType? dtype=None) -> Tensor", kBoth, "The mean over all or the given dimensions."},
     {&mean_dims, "mean(Tensor input, int[]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth | kOut, ""},
-    {&nanmean, "nanmean(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth, "The mean of what is not NaN."},
-    {&max_all, "max(Tensor input) -> Tensor", kBoth, "The largest element; with dim, (values, indices) along it; with a tensor, maximum. NaN wins."},
+    {&nanmean, "nanmean(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth | kOut, "The mean of what is not NaN."},
+    {&max_all, "max(Tensor input) -> Tensor", kBoth | kOut, "The largest element; with dim, (values, indices) along it; with a tensor, maximum. NaN wins."},
     {&max, "max(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth, ""},
-    {&max_pair, "max(Tensor input, Tensor other) -> Tensor", kBoth, ""},
-    {&min_all, "min(Tensor input) -> Tensor", kBoth, "The smallest element; with dim, (values, indices) along it; with a tensor, minimum. NaN wins."},
+    {&max_pair, "max(Tensor input, Tensor other) -> Tensor", kBoth | kOut, ""},
+    {&min_all, "min(Tensor input) -> Tensor", kBoth | kOut, "The smallest element; with dim, (values, indices) along it; with a tensor, minimum. NaN wins."},
     {&min, "min(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth, ""},
-    {&min_pair, "min(Tensor input, Tensor other) -> Tensor", kBoth, ""},
+    {&min_pair, "min(Tensor input, Tensor other) -> Tensor", kBoth | kOut, ""},
     {&amax, "amax(Tensor input, int[] dim=[], bool keepdim=False) -> Tensor", kBoth | kOut, "The largest elements; ties share the gradient."},
     {&amin, "amin(Tensor input, int[] dim=[], bool keepdim=False) -> Tensor", kBoth | kOut, "The smallest elements; ties share the gradient."},
     {&aminmax, "aminmax(Tensor input, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)", kBoth, "amin and amax."},
-    {&argmax, "argmax(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", kBoth | kNoGrad, "The index of the first largest element."},
-    {&argmin, "argmin(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", kBoth | kNoGrad, "The index of the first smallest element."},
-    {&any_all, "any(Tensor input) -> Tensor", kBoth | kNoGrad, "True where any element is other than 0."},
-    {&any_dims, "any(Tensor input, int[]? dim, bool keepdim=False) -> Tensor", kBoth | kNoGrad, ""},
-    {&all_all, "all(Tensor input) -> Tensor", kBoth | kNoGrad, "True where no element is 0."},
-    {&all_dims, "all(Tensor input, int[]? dim, bool keepdim=False) -> Tensor", kBoth | kNoGrad, ""},
+    {&argmax, "argmax(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", kBoth | kNoGrad | kOut, "The index of the first largest element."},
+    {&argmin, "argmin(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", kBoth | kNoGrad | kOut, "The index of the first smallest element."},
+    {&any_all, "any(Tensor input) -> Tensor", kBoth | kNoGrad | kOut, "True where any element is other than 0."},
+    {&any_dims, "any(Tensor input, int[]? dim, bool keepdim=False) -> Tensor", kBoth | kNoGrad | kOut, ""},
+    {&all_all, "all(Tensor input) -> Tensor", kBoth | kNoGrad | kOut, "True where no element is 0."},
+    {&all_dims, "all(Tensor input, int[]? dim, bool keepdim=False) -> Tensor", kBoth | kNoGrad | kOut, ""},
     {&count_nonzero, "count_nonzero(Tensor input, int[]? dim=None) -> Tensor", kBoth | kNoGrad, "How many elements are other than 0."},
     {&logsumexp, "logsumexp(Tensor input, int[] dim, bool keepdim=False) -> Tensor", kBoth | kOut, "log(sum(exp(input))), without overflow."},
-    {&var_all, "var(Tensor input, bool unbiased) -> Tensor", kBoth, "The variance, with Bessel's correction unless told otherwise."},
-    {&var_dims, "var(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> Tensor", kBoth, ""},
-    {&var_corrected, "var(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> Tensor", kBoth, ""},
-    {&std_all, "std(Tensor input, bool unbiased) -> Tensor", kBoth, "The standard deviation, with Bessel's correction unless told otherwise."},
-    {&std_dims, "std(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> Tensor", kBoth, ""},
-    {&std_corrected, "std(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> Tensor", kBoth, ""},
+    {&var_all, "var(Tensor input, bool unbiased) -> Tensor", kBoth | kOut, "The variance, with Bessel's correction unless told otherwise."},
+    {&var_dims, "var(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> Tensor", kBoth | kOut, ""},
+    {&var_corrected, "var(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> Tensor", kBoth | kOut, ""},
+    {&std_all, "std(Tensor input, bool unbiased) -> Tensor", kBoth | kOut, "The standard deviation, with Bessel's correction unless told otherwise."},
+    {&std_dims, "std(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> Tensor", kBoth | kOut, ""},
+    {&std_corrected, "std(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> Tensor", kBoth | kOut, ""},
     {&var_mean_corrected, "var_mean(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> (Tensor, Tensor)", kFunction, "Variance and mean in one pass."},
     {&std_mean_corrected, "std_mean(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> (Tensor, Tensor)", kFunction, "Standard deviation and mean in one pass."},
     {&sum_to, "sum_to_size(Tensor input, int[] size) -> Tensor", kMethod, "The sum over what broadcasting to this shape stretched."},

@@ -27,6 +27,9 @@ Tensor reduced_view(const Tensor& flat, const ReduceLayout& layout, int64_t ndim
 // A long reduction with few outputs is cut into pieces of about this many elements, whatever the thread count.
 inline constexpr int64_t kReducePiece = 32768;
 
+// Columns of an OUTER reduction that one kernel call takes: whole cache lines, at most sixteen calls.
+inline int64_t column_chunk(int64_t cols) { return std::max<int64_t>(64, (cols / 16 + 63) / 64 * 64); }
+
 // Runs a reduction over threads. inner(out, in, rows, cols, row_stride) and outer(out, in, batch, n, cols, batch_stride,
 // row_stride) reduce into out; combine(out, parts, pieces, outputs) joins rows of partial results, ascending.
 template <class T, class R, class Inner, class Outer, class Combine>
@@ -42,10 +45,7 @@ void run_reduction(const ReduceLayout& l, R* out, const T* in, Inner inner, Oute
         outer(out + b * l.cols, in + b * l.batch_stride, e - b, l.n, l.cols, l.batch_stride, l.row_stride);
       });
     } else {
-      // Whole cache lines of columns to a thread.
-      const int64_t lane = 64, strips = (l.cols + lane - 1) / lane;
-      parallel_for(strips, std::max<int64_t>(1, per_output_grain / lane), [&](int64_t b, int64_t e) {
-        const int64_t from = b * lane, to = std::min(l.cols, e * lane);
+      parallel_chunks(l.cols, column_chunk(l.cols), [&](int64_t from, int64_t to) {
         outer(out + from, in + from, 1, l.n, to - from, l.batch_stride, l.row_stride);
       });
     }

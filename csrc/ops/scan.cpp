@@ -244,7 +244,7 @@ const Operator ops[] = {
     {&cummax, "cummax(Tensor input, int dim) -> (Tensor values, Tensor indices)", kBoth, "Running maxima along dim and where they are."},
     {&cummin, "cummin(Tensor input, int dim) -> (Tensor values, Tensor indices)", kBoth, "Running minima along dim and where they are."},
     {&logcumsumexp, "logcumsumexp(Tensor input, int dim) -> Tensor", kBoth | kOut, "Running logsumexp along dim."},
-    {&diff, "diff(Tensor input, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor", kBoth, "n-th differences of neighbours along dim."},
+    {&diff, "diff(Tensor input, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor", kBoth | kOut, "n-th differences of neighbours along dim."},
 };
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include <limits>
 
 #include "autograd/node.h"
-#include "kernels/index_int.h"
 #include "ops/call.h"
 #include "ops/copy.h"
 #include "ops/creation.h"
@@ -249,19 +248,15 @@ Tensor scatter_with(const Tensor& x, int64_t dim, const Tensor& index, const Ten
 
 // ---- take and put --------------------------------------------------------------------------------------------
 
-Tensor flat_index(const char* op, const Tensor& x, const Tensor& index) {
+Tensor flat_index(const char* op, const Tensor& index) {
   if (index.dtype() != DType::Int64) fail(op, ": expected int64 indices, got ", index);
-  const int64_t n = x.numel();
-  const Tensor at = contiguous(index.alias());
-  const int64_t bad = index_out_of_range(at.data<int64_t>(), at.numel(), -n, n);
-  if (bad >= 0) fail<IndexError>(op, ": expected indices in [", -n, ", ", n - 1, "], got ", at.data<int64_t>()[bad]);
-  return at;
+  return index;
 }
 
-Tensor take(const Tensor& x, const Tensor& index) { return pydl::index(reshape(x, Dims{-1}), {flat_index("take", x, index)}); }
+Tensor take(const Tensor& x, const Tensor& index) { return pydl::index(reshape(x, Dims{-1}), {flat_index("take", index)}); }
 Tensor put_(const Tensor& x, const Tensor& index, const Tensor& source, bool accumulate) {
   autograd::check_inplace("put_", x);
-  const Tensor at = flat_index("put_", x, index);
+  const Tensor at = flat_index("put_", index);
   if (source.numel() != at.numel()) fail<ShapeError>("put_: expected a source of ", at.numel(), " elements, got ", source);
   const Tensor flat = reshape(x, Dims{-1}), values = reshape(source, Dims{-1});
   if (flat.storage() == x.storage()) {
@@ -299,7 +294,7 @@ const Operator ops[] = {
     {&gather, "gather(Tensor input, int dim, Tensor index) -> Tensor", kBoth | kOut, "The elements at index along dim: out[i][j] = input[index[i][j]][j] for dim 0."},
     {&scatter, "scatter(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kBoth | kOut, "A copy with src written at index along dim."},
     {&scatter_value, "scatter(Tensor input, int dim, Tensor index, Scalar value) -> Tensor", kBoth | kOut, ""},
-    {&scatter_with, "scatter(Tensor input, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor", kBoth | kInplace | kNoGrad, ""},
+    {&scatter_with, "scatter(Tensor input, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor", kBoth | kInplace | kNoGrad | kOut, ""},
     {&scatter_, "scatter_(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kMethod, "Writes src at index along dim."},
     {&scatter_value_, "scatter_(Tensor input, int dim, Tensor index, Scalar value) -> Tensor", kMethod, ""},
     {&scatter_add_, "scatter_add_(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kMethod, "Adds src at index along dim; repeats add up in order."},

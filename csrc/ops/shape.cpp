@@ -124,7 +124,7 @@ std::vector<Tensor> split_sizes(const Tensor& x, IntSpan sizes, int64_t dim) {
   const int64_t d = wrap_dim("split", dim, x.dim());
   int64_t total = 0;
   for (int64_t n : sizes) total += n;
-  if (x.dim() == 0 || total != x.size(d)) fail("split: expected sizes that add up to ", x.dim() ? x.size(d) : 0, " along dimension ", d, ", got ", show(sizes));
+  if (x.dim() == 0 || total != x.size(d)) fail<ShapeError>("split: expected sizes that add up to ", x.dim() ? x.size(d) : 0, " along dimension ", d, ", got ", show(sizes));
   std::vector<Tensor> parts;
   int64_t at = 0;
   for (int64_t n : sizes) {
@@ -498,11 +498,11 @@ const Operator ops[] = {
     {&cat, "concat(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Alias of cat."},
     {&cat, "concatenate(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Alias of cat."},
     {&stack, "stack(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Tensors of one shape joined along a new dimension."},
-    {&hstack, "hstack(Tensor[] tensors) -> Tensor", kFunction, "The tensors joined along columns."},
-    {&vstack, "vstack(Tensor[] tensors) -> Tensor", kFunction, "The tensors joined along rows."},
-    {&vstack, "row_stack(Tensor[] tensors) -> Tensor", kFunction, "Alias of vstack."},
-    {&dstack, "dstack(Tensor[] tensors) -> Tensor", kFunction, "The tensors joined along the third dimension."},
-    {&column_stack, "column_stack(Tensor[] tensors) -> Tensor", kFunction, "Vectors as columns of a matrix."},
+    {&hstack, "hstack(Tensor[] tensors) -> Tensor", kFunction | kOut, "The tensors joined along columns."},
+    {&vstack, "vstack(Tensor[] tensors) -> Tensor", kFunction | kOut, "The tensors joined along rows."},
+    {&vstack, "row_stack(Tensor[] tensors) -> Tensor", kFunction | kOut, "Alias of vstack."},
+    {&dstack, "dstack(Tensor[] tensors) -> Tensor", kFunction | kOut, "The tensors joined along the third dimension."},
+    {&column_stack, "column_stack(Tensor[] tensors) -> Tensor", kFunction | kOut, "Vectors as columns of a matrix."},
     {&split, "split(Tensor input, int split_size_or_sections, int dim=0) -> Tensor[]", kBoth, "Views of split_size indices each (the last may be shorter), or of the given sizes."},
     {&split_sizes, "split(Tensor input, int[] split_size_or_sections, int dim=0) -> Tensor[]", kBoth, ""},
     {&split_sizes, "split_with_sizes(Tensor input, int[] split_sizes, int dim=0) -> Tensor[]", kBoth, "Views of the given sizes."},

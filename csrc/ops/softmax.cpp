@@ -103,9 +103,9 @@ Tensor log_softmax(const Tensor& x, int64_t dim, std::optional<DType> dtype) { r
 namespace {
 
 const Operator ops[] = {
-    {&softmax, "softmax(Tensor input, int dim, ScalarType? dtype=None) -> Tensor", kFunction | kMethod | kNN,
+    {&softmax, "softmax(Tensor input, int dim, ScalarType? dtype=None) -> Tensor", kFunction | kMethod | kNN | kOut,
      "exp(input) / sum(exp(input)) along dim, without overflow."},
-    {&log_softmax, "log_softmax(Tensor input, int dim, ScalarType? dtype=None) -> Tensor", kFunction | kMethod | kNN,
+    {&log_softmax, "log_softmax(Tensor input, int dim, ScalarType? dtype=None) -> Tensor", kFunction | kMethod | kNN | kOut,
      "log(softmax(input)) along dim, accurate for small probabilities."},
 };
 

@@ -128,13 +128,23 @@ std::tuple<Tensor, Tensor> median_dim_with(const char* op, const Tensor& x, int6
 }
 std::tuple<Tensor, Tensor> median_dim(const Tensor& x, int64_t dim, bool keepdim) { return median_dim_with("median", x, dim, keepdim, false); }
 std::tuple<Tensor, Tensor> nanmedian_dim(const Tensor& x, int64_t dim, bool keepdim) { return median_dim_with("nanmedian", x, dim, keepdim, true); }
+// The median of all elements, its gradient shared evenly by the elements that equal it.
+Tensor share_ties(const Tensor& y, const Tensor& x) {
+  if (autograd::needed(x))
+    autograd::record("MedianBackward", y, {x}, [x = autograd::save(x), y = autograd::Saved::output(y)](const Tensor& g) {
+      const Tensor median = y, value = x;
+      const Tensor tied = cast(logical_or(eq(value.alias(), median.alias()), logical_and(isnan(value.alias()), isnan(median.alias()))), g.dtype());
+      return mul(tied, div(g, sum(tied)));
+    });
+  return y;
+}
 Tensor median_all(const Tensor& x) {
   if (x.numel() == 0) return full({}, Scalar(std::nan("")), x.dtype());
-  return std::get<0>(median_dim(reshape(x, Dims{-1}), 0, false));
+  return share_ties(std::get<0>(median_dim(reshape(x.alias(), Dims{-1}), 0, false)), x);
 }
 Tensor nanmedian_all(const Tensor& x) {
   if (x.numel() == 0) return full({}, Scalar(std::nan("")), x.dtype());
-  return std::get<0>(nanmedian_dim(reshape(x, Dims{-1}), 0, false));
+  return share_ties(std::get<0>(nanmedian_dim(reshape(x.alias(), Dims{-1}), 0, false)), x);
 }
 
 std::tuple<Tensor, Tensor> mode(const Tensor& x, int64_t dim, bool keepdim) {
@@ -373,7 +383,7 @@ const Operator ops[] = {
     {&sort, "sort(Tensor input, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)", kBoth, "Values in order along dim, stably, and where they were. NaN sorts last."},
     {&sort_stable, "sort(Tensor input, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)", kBoth, ""},
     {&argsort, "argsort(Tensor input, int dim=-1, bool descending=False, bool stable=False) -> Tensor", kBoth | kNoGrad, "The indices that sort along dim; always stable."},
-    {&msort, "msort(Tensor input) -> Tensor", kBoth, "Sorted along the first dimension."},
+    {&msort, "msort(Tensor input) -> Tensor", kBoth | kOut, "Sorted along the first dimension."},
     {&topk, "topk(Tensor input, int k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)", kBoth, "The k largest or smallest along dim."},
     {&kthvalue, "kthvalue(Tensor input, int k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth, "The k-th smallest along dim, counted from 1."},
     {&median_all, "median(Tensor input) -> Tensor", kBoth, "The lower median of all elements, or (values, indices) along dim."},
@@ -381,19 +391,19 @@ const Operator ops[] = {
     {&nanmedian_all, "nanmedian(Tensor input) -> Tensor", kBoth, "median, NaN left out."},
     {&nanmedian_dim, "nanmedian(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth, ""},
     {&mode, "mode(Tensor input, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth, "The most frequent value along dim, the smallest of equally frequent ones."},
-    {&quantile, "quantile(Tensor input, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor", kBoth, "The q-th quantiles of each row along dim."},
-    {&quantile_number, "quantile(Tensor input, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor", kBoth, ""},
-    {&nanquantile, "nanquantile(Tensor input, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor", kBoth, "quantile, NaN left out."},
-    {&nanquantile_number, "nanquantile(Tensor input, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor", kBoth, ""},
+    {&quantile, "quantile(Tensor input, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor", kBoth | kOut, "The q-th quantiles of each row along dim."},
+    {&quantile_number, "quantile(Tensor input, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor", kBoth | kOut, ""},
+    {&nanquantile, "nanquantile(Tensor input, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor", kBoth | kOut, "quantile, NaN left out."},
+    {&nanquantile_number, "nanquantile(Tensor input, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor", kBoth | kOut, ""},
     {&unique_all, "_unique(Tensor input) -> (Tensor, Tensor, Tensor)", kFunction | kNoGrad | kSynchronizes, "Distinct values in order, inverse indices, counts."},
     {&unique_dim, "_unique_dim(Tensor input, int dim) -> (Tensor, Tensor, Tensor)", kFunction | kNoGrad | kSynchronizes, "Distinct slices in order, inverse indices, counts."},
     {&unique_consecutive_all, "_unique_consecutive(Tensor input) -> (Tensor, Tensor, Tensor)", kFunction | kNoGrad | kSynchronizes, "Runs of equal values, inverse indices, counts."},
     {&unique_consecutive_dim, "_unique_consecutive_dim(Tensor input, int dim) -> (Tensor, Tensor, Tensor)", kFunction | kNoGrad | kSynchronizes, "Runs of equal slices, inverse indices, counts."},
     {&searchsorted, "searchsorted(Tensor sorted_sequence, Operand input, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor",
-     kFunction | kNoGrad, "Where values would go into sorted rows: before their equals, or behind them (right)."},
-    {&bucketize, "bucketize(Operand input, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor", kFunction | kNoGrad, "The bucket between boundaries that each value falls into."},
+     kFunction | kNoGrad | kOut, "Where values would go into sorted rows: before their equals, or behind them (right)."},
+    {&bucketize, "bucketize(Operand input, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor", kFunction | kNoGrad | kOut, "The bucket between boundaries that each value falls into."},
     {&bincount, "bincount(Tensor input, Tensor? weights=None, int minlength=0) -> Tensor", kBoth | kNoGrad | kSynchronizes, "How often each integer occurs, or the sum of its weights."},
-    {&histc, "histc(Tensor input, int bins=100, Scalar min=0, Scalar max=0) -> Tensor", kBoth | kNoGrad, "Counts in equal bins over [min, max], or over the range of the data when both are 0."},
+    {&histc, "histc(Tensor input, int bins=100, Scalar min=0, Scalar max=0) -> Tensor", kBoth | kNoGrad | kOut, "Counts in equal bins over [min, max], or over the range of the data when both are 0."},
 };
 
 }  // namespace

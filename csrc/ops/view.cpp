@@ -44,10 +44,10 @@ Dims infer_shape(const char* op, IntSpan shape, int64_t numel) {
   int64_t known = 1, unknown = -1;
   for (size_t d = 0; d < out.size(); ++d) {
     if (out[d] == -1) {
-      if (unknown >= 0) fail(op, ": expected at most one -1 in the shape, got ", show(shape));
+      if (unknown >= 0) fail<ShapeError>(op, ": expected at most one -1 in the shape, got ", show(shape));
       unknown = int64_t(d);
     } else if (out[d] < 0) {
-      fail(op, ": expected non-negative sizes or one -1, got ", show(shape));
+      fail<ShapeError>(op, ": expected non-negative sizes or one -1, got ", show(shape));
     } else {
       known *= out[d];
     }
@@ -56,7 +56,7 @@ Dims infer_shape(const char* op, IntSpan shape, int64_t numel) {
     out[size_t(unknown)] = numel / known;
     return out;
   }
-  if (unknown >= 0 && known == 0) fail(op, ": expected sizes that determine the -1, got ", show(shape), " for ", numel, " elements");
+  if (unknown >= 0 && known == 0) fail<ShapeError>(op, ": expected sizes that determine the -1, got ", show(shape), " for ", numel, " elements");
   if (unknown >= 0 || known != numel) fail<ShapeError>(op, ": expected a shape of ", numel, " elements, got ", show(shape));
   return out;
 }
@@ -119,7 +119,7 @@ Tensor view(const Tensor& x, IntSpan shape) {
   if (!strides) {
     // Dense channels-last memory whose contiguous twin could be viewed: a copy, as docs/differences.md tells.
     if (x.is_channels_last()) return reshape(x, shape);
-    fail("view: expected a shape compatible with strides ", show(x.strides()), " of shape ", show(x.sizes()), ", got ", show(wanted),
+    fail<ShapeError>("view: expected a shape compatible with strides ", show(x.strides()), " of shape ", show(x.sizes()), ", got ", show(wanted),
          "; use reshape()");
   }
   return make_view("ViewBackward", x, wanted, *strides, x.offset(), [from = Dims(x.sizes())](const Tensor& g) { return reshape(g, from); });
@@ -133,7 +133,7 @@ Tensor reshape(const Tensor& x, IntSpan shape) {
 
 Tensor permute(const Tensor& x, IntSpan dims) {
   Call call("permute");
-  if (int64_t(dims.size()) != x.dim()) fail("permute: expected ", x.dim(), " dimensions, got ", show(dims));
+  if (int64_t(dims.size()) != x.dim()) fail<ShapeError>("permute: expected ", x.dim(), " dimensions, got ", show(dims));
   Dims order, sizes, strides, inverse(dims.size(), 0);
   if (!dims.empty()) order = wrap_dims("permute", dims, x.dim());
   for (size_t i = 0; i < order.size(); ++i) {
@@ -163,7 +163,7 @@ Tensor t(const Tensor& x) {
 Tensor expand(const Tensor& x, IntSpan size, bool) {
   Call call("expand");
   if (int64_t(size.size()) < x.dim())
-    fail("expand: expected at least ", x.dim(), " sizes, got ", show(size), " for a tensor of shape ", show(x.sizes()));
+    fail<ShapeError>("expand: expected at least ", x.dim(), " sizes, got ", show(size), " for a tensor of shape ", show(x.sizes()));
   const size_t lead = size.size() - size_t(x.dim());
   Dims sizes(size), strides(size.size(), 0);
   for (size_t d = 0; d < size.size(); ++d) {
@@ -311,6 +311,22 @@ Tensor detach(const Tensor& x) { return x.alias(); }
 namespace {
 
 Tensor squeeze_one(const Tensor& x, int64_t dim) { return squeeze(x, Dims{dim}); }
+// Turns x itself into a view of what it was.
+Tensor become(const char* op, const Tensor& x, const Tensor& view) {
+  autograd::check_inplace(op, x);
+  x.impl()->sizes = Dims(view.sizes());
+  x.impl()->strides = Dims(view.strides());
+  x.impl()->offset = view.offset();
+  x.impl()->refresh();
+  if (autograd::requires_grad(view)) autograd::set_history(x, autograd::grad_fn(view));
+  x.bump_version();
+  return x;
+}
+Tensor t_(const Tensor& x) { return become("t_", x, t(x)); }
+Tensor transpose_(const Tensor& x, int64_t dim0, int64_t dim1) { return become("transpose_", x, transpose(x, dim0, dim1)); }
+Tensor squeeze_(const Tensor& x) { return become("squeeze_", x, squeeze(x)); }
+Tensor squeeze_one_(const Tensor& x, int64_t dim) { return become("squeeze_", x, squeeze(x, Dims{dim})); }
+Tensor unsqueeze_(const Tensor& x, int64_t dim) { return become("unsqueeze_", x, unsqueeze(x, dim)); }
 Tensor numpy_t(const Tensor& x) {
   Dims reversed;
   for (int64_t d = x.dim() - 1; d >= 0; --d) reversed.push_back(d);
@@ -345,6 +361,13 @@ const Operator ops[] = {
      "A view of all windows of `size` along dimension, `step` apart, as a new last dimension."},
     {&flatten, "flatten(Tensor input, int start_dim=0, int end_dim=-1) -> Tensor", kFunction | kMethod,
      "The dimensions from start_dim to end_dim as one."},
+    {&t_, "t_(Tensor input) -> Tensor", kMethod, "t, in place."},
+    {&transpose_, "transpose_(Tensor input, int dim0, int dim1) -> Tensor", kMethod, "transpose, in place."},
+    {&transpose_, "swapaxes_(Tensor input, int axis0, int axis1) -> Tensor", kMethod, "transpose, in place."},
+    {&transpose_, "swapdims_(Tensor input, int dim0, int dim1) -> Tensor", kMethod, "transpose, in place."},
+    {&squeeze_, "squeeze_(Tensor input) -> Tensor", kMethod, "squeeze, in place."},
+    {&squeeze_one_, "squeeze_(Tensor input, int dim) -> Tensor", kMethod, ""},
+    {&unsqueeze_, "unsqueeze_(Tensor input, int dim) -> Tensor", kMethod, "unsqueeze, in place."},
     {&detach, "detach(Tensor input) -> Tensor", kFunction | kMethod | kNoGrad, "The same memory outside the graph."},
 };
 

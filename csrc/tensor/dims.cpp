@@ -36,6 +36,20 @@ Dims channels_last_strides(IntSpan sizes) {
   return strides;
 }
 
+Dims dense_strides(IntSpan sizes, IntSpan order) {
+  Dims dims, strides(sizes.size(), 1);
+  for (size_t d = 0; d < sizes.size(); ++d) dims.push_back(int64_t(d));
+  std::stable_sort(dims.begin(), dims.end(), [&](int64_t a, int64_t b) {
+    return sizes[size_t(a)] != 1 && sizes[size_t(b)] != 1 && order[size_t(a)] > order[size_t(b)];
+  });
+  int64_t step = 1;
+  for (size_t i = dims.size(); i-- > 0;) {
+    strides[size_t(dims[i])] = step;
+    step *= std::max<int64_t>(1, sizes[size_t(dims[i])]);
+  }
+  return strides;
+}
+
 Dims broadcast_shapes(const char* op, IntSpan a, IntSpan b) {
   const IntSpan &longer = a.size() >= b.size() ? a : b, &shorter = a.size() >= b.size() ? b : a;
   Dims out(longer);
@@ -66,7 +80,7 @@ Dims wrap_dims(const char* op, IntSpan dims, int64_t ndim) {
   uint64_t seen = 0;
   for (int64_t d : dims) {
     const int64_t w = wrap_dim(op, d, ndim);
-    if (seen >> w & 1) fail(op, ": expected each dimension once, got ", show(dims));
+    if (seen >> w & 1) fail<ShapeError>(op, ": expected each dimension once, got ", show(dims));
     seen |= uint64_t(1) << w;
     if (ndim > 0) out.push_back(w);
   }

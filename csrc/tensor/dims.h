@@ -29,6 +29,8 @@ int64_t element_count(IntSpan sizes);
 Dims contiguous_strides(IntSpan sizes);
 // Strides of channels-last memory for a logical (N, C, spatial...) shape of 3 to 5 dimensions.
 Dims channels_last_strides(IntSpan sizes);
+// Strides of dense memory whose dimensions nest in the order of the given strides (equal ones in logical order).
+Dims dense_strides(IntSpan sizes, IntSpan order);
 // The shape both broadcast to; raises ShapeError naming `op` and both shapes.
 Dims broadcast_shapes(const char* op, IntSpan a, IntSpan b);
 // A dimension in [-ndim, ndim) made non-negative (0-d tensors take -1 and 0); raises IndexError.

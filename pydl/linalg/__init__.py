@@ -1,8 +1,8 @@
 """Linear algebra with PyTorch's names: batches of float32 and float64 matrices, differentiable to any order.
 
-The factorizations are LAPACK's, by way of NumPy; everything around them, gradients included, is pydl's own operators. The
-formulas of the gradients are those of M. Giles, "Collected matrix derivative results for forward and reverse mode
-algorithmic differentiation" (2008), unless a function names another source.
+The factorizations are LAPACK's, by way of NumPy; everything around them, gradients included, is pydl's own operators.
+Where a gradient cites Giles 2008 it means M. Giles, "Collected matrix derivative results for forward and reverse mode
+algorithmic differentiation".
 """
 
 from pydl.linalg import _lu, _products, _solve, _spectral

@@ -7,13 +7,14 @@ from pydl._results import return_type, takes_out
 from pydl.linalg import _lu, _spectral
 from pydl.linalg._lu import lu_unpack
 from pydl.linalg._products import matrix_exp
-from pydl.linalg._solve import cholesky_inverse, cholesky_solve, det, inv, logdet, slogdet
 from pydl.linalg._solve import cholesky as _cholesky
+from pydl.linalg._solve import cholesky_inverse, cholesky_solve, det, inv, logdet, slogdet
 from pydl.linalg._spectral import geqrf, householder_product, ormqr
 
 __all__ = [
-    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "geqrf", "inverse", "logdet", "lu", "lu_solve", "lu_unpack",
-    "matrix_exp", "orgqr", "ormqr", "pca_lowrank", "pinverse", "qr", "slogdet", "svd", "svd_lowrank", "triangular_solve",
+    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "geqrf", "inverse", "logdet", "lu", "lu_solve",
+    "lu_unpack", "matrix_exp", "orgqr", "ormqr", "pca_lowrank", "pinverse", "qr", "slogdet", "svd", "svd_lowrank",
+    "triangular_solve",
 ]  # fmt: skip
 
 inverse = inv
@@ -74,7 +75,9 @@ def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> tuple[Tensor, 
     return (LU, pivots, info) if get_infos else (LU, pivots)
 
 
-def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+def svd_lowrank(
+    A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """U, S, V of a rank-q approximation of A - M, by subspace iteration from random vectors.
 
     Halko, Martinsson and Tropp 2009, algorithms 4.4 and 5.1.

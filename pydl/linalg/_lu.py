@@ -77,7 +77,9 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
     check_matrices("linalg.solve_triangular", B)
     check_same_dtype("linalg.solve_triangular", A, B)
     if B.size(-2 if left else -1) != A.size(-1):
-        raise ShapeError(f"linalg.solve_triangular: expected a B that fits A, got shapes {list(A.shape)} and {list(B.shape)}")
+        raise ShapeError(
+            f"linalg.solve_triangular: expected a B that fits A, got shapes {list(A.shape)} and {list(B.shape)}"
+        )
     if left:
         return _SolveTriangular.apply(A, B, upper, unitriangular)
     return _SolveTriangular.apply(A.mT, B.mT, not upper, unitriangular).mT
@@ -87,7 +89,7 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
 
 
 def _eliminate(A: Tensor, pivot: bool = True) -> tuple[Tensor, Tensor]:
-    """(LU, pivots) by right-looking elimination, as LAPACK's getf2: L's unit diagonal is left out, pivots count from 1."""
+    """(LU, pivots) by right-looking elimination, as LAPACK's getf2: L's unit diagonal left out, pivots from 1."""
     m, n = A.shape[-2:]
     LU = flat_batch(A.detach()).clone()
     batch, steps = _core.arange(LU.size(0)), min(m, n)

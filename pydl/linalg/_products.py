@@ -8,7 +8,6 @@ from typing import Any
 
 from pydl import _core
 from pydl._core import ShapeError, Tensor
-from pydl._functions import broadcast_shapes
 from pydl._results import takes_out
 from pydl.autograd import Function
 from pydl.linalg._lapack import check_matrices, check_square
@@ -69,7 +68,9 @@ def norm(
         if A.dim() == 1 and not isinstance(ord, str):
             return vector_norm(A, ord, None, keepdim, dtype=dtype)
         if A.dim() != 2:
-            raise ShapeError(f"linalg.norm: expected a vector or a matrix when ord but no dim is given, got {list(A.shape)}")
+            raise ShapeError(
+                f"linalg.norm: expected a vector or a matrix when ord but no dim is given, got {list(A.shape)}"
+            )
         dims = [0, 1]
     if len(dims) != 2:
         raise RuntimeError(f"linalg.norm: expected one or two dimensions, got {tuple(dims)}")
@@ -78,7 +79,7 @@ def norm(
 
 @takes_out
 def cond(A: Tensor, p: _Order = None) -> Tensor:
-    """Condition numbers: the ratio of the extreme singular values, or |A| |A^-1| in another norm; inf for singular A."""
+    """Condition numbers: the ratio of extreme singular values, or |A| |A^-1| in another norm; inf for singular A."""
     check_matrices("linalg.cond", A)
     if p in (None, 2, -2):
         S = svdvals(A)
@@ -103,13 +104,15 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
 
 @takes_out
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
-    """The product of matrices (the first and last may be vectors), in the order that takes the fewest multiplications."""
+    """The product of matrices (the first and last may be vectors), in the order of the fewest multiplications."""
     tensors = list(tensors)
     if len(tensors) < 2:
         raise RuntimeError(f"linalg.multi_dot: expected at least two tensors, got {len(tensors)}")
     for i, x in enumerate(tensors):
         if x.dim() != 2 and not (x.dim() == 1 and i in (0, len(tensors) - 1)):
-            raise ShapeError(f"linalg.multi_dot: expected matrices, and vectors at the ends only, got shape {list(x.shape)}")
+            raise ShapeError(
+                f"linalg.multi_dot: expected matrices, and vectors at the ends only, got shape {list(x.shape)}"
+            )
     first, last = tensors[0].dim() == 1, tensors[-1].dim() == 1
     if first:
         tensors[0] = tensors[0].unsqueeze(0)

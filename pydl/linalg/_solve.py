@@ -136,7 +136,9 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
         raise RuntimeError(f"linalg.tensorinv: expected a positive ind, got {ind}")
     rows, cols = A.shape[:ind], A.shape[ind:]
     if math.prod(rows) != math.prod(cols):
-        raise ShapeError(f"linalg.tensorinv: expected as many elements before dimension {ind} as after it, got {list(A.shape)}")
+        raise ShapeError(
+            f"linalg.tensorinv: expected as many elements before dimension {ind} as after it, got {list(A.shape)}"
+        )
     return inv(A.reshape(math.prod(rows), -1) if A.numel() else A.reshape(0, 0)).reshape([*cols, *rows])
 
 
@@ -147,7 +149,9 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tens
         A = A.movedim(tuple(dims), tuple(range(A.dim() - len(dims), A.dim())))
     shape = A.shape[B.dim() :]
     if math.prod(shape) != B.numel() or A.numel() != B.numel() ** 2:
-        raise ShapeError(f"linalg.tensorsolve: expected an A that maps onto B, got shapes {list(A.shape)} and {list(B.shape)}")
+        raise ShapeError(
+            f"linalg.tensorsolve: expected an A that maps onto B, got shapes {list(A.shape)} and {list(B.shape)}"
+        )
     return solve(A.reshape(B.numel(), B.numel()), B.reshape(-1)).reshape(shape)
 
 
@@ -235,7 +239,7 @@ def _indefinite_at(A: Tensor) -> int:
 
 
 class _Cholesky(Function):
-    """dA = L^-T phi(L^T dL) L^-1, phi taking the symmetric matrix of a lower half (Giles 2008, section 3.4; Murray 2016)."""
+    """dA = L^-T phi(L^T dL) L^-1, phi making half of a lower triangle symmetric (Giles 2008, 3.4; Murray 2016)."""
 
     @staticmethod
     def forward(ctx, A: Tensor) -> tuple[Tensor, Tensor]:
@@ -253,7 +257,7 @@ class _Cholesky(Function):
 
 @takes_out
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> _CholeskyEx:
-    """cholesky, NaN where a matrix is not positive definite; there `info` is the order of the first such minor, else 0."""
+    """cholesky, NaN where a matrix is not positive definite: there `info` is the order of the first bad minor, else 0."""
     check_square("linalg.cholesky", A)
     L, info = _Cholesky.apply(A.mT if upper else A)
     if check_errors:
@@ -308,6 +312,4 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of A from its Cholesky factor."""
     check_square("cholesky_inverse", L)
-    eye = _core.eye(L.size(-1), dtype=L.dtype)
-    inverse = solve_triangular(L.mT if upper else L, eye, upper=False)
-    return inverse.mT @ inverse
+    return _CholeskySolve.apply(_core.eye(L.size(-1), dtype=L.dtype).expand(L.shape), L.mT if upper else L)

@@ -238,7 +238,9 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
 
 def eig(A: Tensor) -> NoReturn:
     """Eigenvalues of general matrices are complex numbers, which pydl lacks."""
-    raise NotImplementedError("linalg.eig: expected a symmetric matrix (eigh), got a general one; complex dtypes are reserved")
+    raise NotImplementedError(
+        "linalg.eig: expected a symmetric matrix (eigh), got a general one; complex dtypes are reserved"
+    )
 
 
 def eigvals(A: Tensor) -> NoReturn:
@@ -353,15 +355,19 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     vectors = B.dim() == A.dim() - 1 and B.shape == A.shape[:-1]
     columns = B.unsqueeze(-1) if vectors else B
     if columns.dim() < 2 or columns.size(-2) != A.size(-2):
-        raise _core.ShapeError(f"linalg.lstsq: expected a B that fits A, got shapes {list(A.shape)} and {list(B.shape)}")
+        raise _core.ShapeError(
+            f"linalg.lstsq: expected a B that fits A, got shapes {list(A.shape)} and {list(B.shape)}"
+        )
     m, n = A.shape[-2:]
     X, rank, S = _LeastSquares.apply(A, columns, EPS[A.dtype] * max(m, n) if rcond is None else rcond)
     residuals = A.new_empty(0)
     if m > n and driver not in (None, "gelsy") and bool((rank == n).all()):
         residuals = (A @ X - columns).square().sum(-2)
-    return _Lstsq((
-        X.squeeze(-1) if vectors else X,
-        residuals,
-        _core.empty(0, dtype=_core.int64) if driver == "gels" else rank,
-        S if driver in ("gelsd", "gelss") else A.new_empty(0),
-    ))
+    return _Lstsq(
+        (
+            X.squeeze(-1) if vectors else X,
+            residuals,
+            _core.empty(0, dtype=_core.int64) if driver == "gels" else rank,
+            S if driver in ("gelsd", "gelss") else A.new_empty(0),
+        )
+    )

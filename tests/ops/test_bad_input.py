@@ -80,7 +80,6 @@ WRONG: list[tuple[str, Callable[[], Any], Any]] = [
     ("scatter", lambda: f(3).scatter(0, i(3), f(1)), (IndexError, RuntimeError)),
     ("scatter_add", lambda: f(3).scatter_add(0, i(5), f(1)), (IndexError, RuntimeError)),
     ("index_add", lambda: f(3).index_add(0, i(5), f(1)), (IndexError, RuntimeError)),
-    ("embedding", lambda: pydl.nn.functional.embedding(i(7), f(7, 2)), (IndexError, RuntimeError)),
     ("cross_entropy", lambda: pydl.nn.functional.cross_entropy(f(1, 4), i(4)), (IndexError, RuntimeError)),
     ("one_hot", lambda: pydl.nn.functional.one_hot(i(4), 3), RuntimeError),
     ("index", lambda: f(3)[5], INDEX),
@@ -113,7 +112,6 @@ WRONG: list[tuple[str, Callable[[], Any], Any]] = [
     ("masked_select", lambda: f(3).masked_select(i(0, 1, 0)), RuntimeError),
     ("scatter", lambda: f(3).scatter(0, i(0), pydl.ones(1, dtype=pydl.float64)), RuntimeError),
     ("index", lambda: f(3)[f(1)], INDEX),
-    ("embedding", lambda: pydl.nn.functional.embedding(f(1), f(3, 2)), RuntimeError),
     ("logical_and_", lambda: pydl.zeros(2).logical_and(f(3)), SHAPE),
     # Values of arguments.
     ("arange", lambda: pydl.arange(0, 5, 0), RuntimeError),

@@ -48,10 +48,6 @@ op("nonzero", lambda x: np.argwhere(x), [call(t(3, 4)), call(t(17)), call(t(0)),
     call(t(257))], **MOVED | {"grad": False}, result="int64", domain=(-1, 1), forms="mfo", large=call(t(100_001)))
 op("argwhere", np.argwhere, [call(t(3, 4)), call(t(17))], **MOVED | {"grad": False}, result="int64", domain=(-1, 1),
     forms="mf")
-op("nn.functional.embedding", lambda idx, w, padding_idx=None: w[idx],
-    [call(index(5, n=7), t(7, 3)), call(index(2, 4, n=7), t(7, 16)), call(index(0, n=3), t(3, 4), grad=False),
-    call(index(9, n=7), t(7, 3), padding_idx=1, grad=False)], **MOVED | {"dtypes": FLOATS}, forms="f",
-    large=call(index(9000, n=5000), t(5000, 64)))
 op("nn.functional.one_hot", lambda x, num_classes=-1: np.eye(num_classes if num_classes > 0 else x.max() + 1,
     dtype=np.int64)[x], [call(index(5, n=4), 4), call(index(2, 3, n=4), 6), call(literal([0, 3, 1]))],
     dtypes=("int64",), forms="f", family="index")

@@ -197,3 +197,78 @@ factorization("linalg.lstsq", lambda a, b: (np.linalg.lstsq(a, b, rcond=None)[0]
 factorization("cholesky_solve", lambda b, factor, upper=False: np.linalg.solve(factor @ factor.swapaxes(-1, -2), b),
               [call(t(3, 2), t(3, 3, make=lambda rng, s: np.linalg.cholesky(np.eye(3) + 0.3)))], forms="mfo",
               chart=lambda x: x.tril() if x.shape[-1] == x.shape[-2] else x)
+factorization("cholesky_inverse", lambda factor, upper=False: np.linalg.inv(factor @ factor.swapaxes(-1, -2)),
+              [call(t(3, 3, make=lambda rng, s: np.linalg.cholesky(np.eye(3) + 0.3)))], forms="mfo",
+              chart=lambda x: x.tril())
+
+
+def plu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gaussian elimination with partial pivoting, one matrix at a time."""
+    if x.ndim > 2:
+        return tuple(np.stack(parts) for parts in zip(*map(plu, x)))
+    m, n = x.shape
+    u, order = x.copy(), np.arange(m)
+    lower = np.eye(m)
+    for k in range(min(m, n)):
+        p = k + int(np.argmax(np.abs(u[k:, k])))
+        u[[k, p]], order[[k, p]] = u[[p, k]], order[[p, k]]
+        lower[[k, p], :k] = lower[[p, k], :k]
+        lower[k + 1 :, k] = u[k + 1 :, k] / u[k, k]
+        u[k + 1 :] -= np.outer(lower[k + 1 :, k], u[k])
+    return np.eye(m)[:, order], lower[:, : min(m, n)], np.triu(u)[: min(m, n)]
+
+
+def lu_factor(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """plu packed, with the row swaps that lead to the permutation."""
+    p, lower, u = plu(x)
+    packed, n = np.tril(lower, -1) + u, x.shape[-1]
+    pivots, order = np.zeros(n, int), list(range(n))
+    for k, row in enumerate(np.argmax(p, axis=0)):
+        pivots[k] = order.index(row)
+        order[k], order[pivots[k]] = order[pivots[k]], order[k]
+    return packed, pivots + 1
+
+
+def reflected(x: np.ndarray, tau: np.ndarray) -> np.ndarray:
+    q = np.eye(x.shape[-2])
+    for k in range(tau.shape[-1]):
+        v = np.concatenate([np.zeros(k), [1.0], x[k + 1 :, k]])
+        q = q @ (np.eye(len(v)) - tau[k] * np.outer(v, v))
+    return q[:, : x.shape[-1]]
+
+
+def exponential(x: np.ndarray) -> np.ndarray:
+    """The Taylor series of x / 2^8, squared eight times."""
+    total = term = np.broadcast_to(np.eye(x.shape[-1]), x.shape)
+    for k in range(1, 20):
+        term = term @ x / (256 * k)
+        total = total + term
+    for _ in range(8):
+        total = total @ total
+    return total
+
+
+def invertible(*shape: int, split: int) -> In:
+    """A tensor that is a matrix far from singular, its first `split` dimensions being rows."""
+    n = int(np.prod(shape[:split]))
+    return t(*shape, make=lambda rng, s: (rng.uniform(-1, 1, (n, n)) + 6 * np.eye(n)).reshape(s))
+
+
+factorization("linalg.lu", plu, [call(regular(4, 4)), call(t(5, 3)), call(t(2, 3, 5))])
+factorization("linalg.lu_factor", lu_factor, [call(regular(4, 4)), call(t(4, 4))], result=("same", "int32"))
+factorization("linalg.householder_product", reflected, [call(t(5, 3), t(3)), call(t(4, 4), t(2))])
+factorization("linalg.matrix_exp", exponential, [call(t(4, 4)), call(t(2, 3, 3, low=-0.5, high=0.5)), call(t(1, 1))],
+    forms="f", aliases=("matrix_exp",))
+# PyTorch's gradient of the inverse fails in the norms that need it.
+factorization("linalg.cond", np.linalg.cond, [call(regular(4, 4)), call(regular(2, 3, 3), -2), call(t(5, 3))]
+    + [call(regular(4, 4), p, grad=False) for p in ("fro", "nuc", 1, -1, np.inf)])
+factorization("linalg.tensorinv", np.linalg.tensorinv, [call(invertible(2, 3, 6, split=2)),
+    call(invertible(4, 2, 2, split=1), ind=1)])
+factorization("linalg.tensorsolve", lambda a, b: np.linalg.tensorsolve(a, b), [call(invertible(2, 3, 6, split=2), t(2, 3)),
+    call(invertible(4, 2, 2, split=1), t(4))])
+factorization("linalg.vecdot", lambda x, y, dim=-1: np.sum(x * y, axis=dim), [call(t(3, 5), t(3, 5)), call(t(3, 5), t(5)),
+    call(t(3, 5), t(3, 5), dim=0)])
+factorization("linalg.vander", lambda x, N=None: x[..., None] ** np.arange(N or x.shape[-1]), [call(t(4)),
+    call(t(2, 3), N=5)], forms="f", domain=(0.5, 2))
+factorization("linalg.diagonal", lambda x, offset=0: np.diagonal(x, offset, -2, -1), [call(t(2, 3, 4)),
+    call(t(4, 3), offset=-1)], forms="f")

@@ -194,11 +194,23 @@ unary("erf", each(math.erf), aliases=("special.erf",))
 unary("erfc", each(math.erfc), aliases=("special.erfc",), grad_eps=256)
 unary("erfinv", each(erfinv), domain=(-0.99, 0.99), eps=8)
 unary("lgamma", each(lgamma), domain=(0.2, 9), magnitude="one", eps=8)
-unary("digamma", each(digamma), domain=(0.2, 9), magnitude="one", eps=16, special=False)
+unary("digamma", each(digamma), domain=(0.2, 9), magnitude="one", eps=16, special=False, torch_eps=4096)
 unary("i0", lambda x: np.i0(x), eps=16, special=False)
 unary("special.entr", lambda x: np.where(x < 0, -np.inf, -xlog(np.maximum(x, 0))), domain=(0.05, 4), forms="fo",
     magnitude="one", special=False)
 unary("special.ndtr", normal_cdf, forms="fo", eps=16, magnitude="one")
+
+
+def bessel_i1(x: np.ndarray) -> np.ndarray:
+    """The mean of exp(x cos t) cos t over half a period; the trapezoidal rule converges geometrically."""
+    cosines = np.cos(np.pi * (np.arange(64) + 0.5) / 64)
+    return np.mean(np.exp(np.multiply.outer(x, cosines)) * cosines, axis=-1)
+
+
+BESSEL = {"forms": "fo", "eps": 16, "magnitude": "one", "special": False, "dtypes": (*FLOATS, *INTS)}
+unary("special.i1", bessel_i1, **BESSEL)
+unary("special.i0e", lambda x: np.exp(-np.abs(x)) * np.i0(x), **BESSEL)
+unary("special.i1e", lambda x: np.exp(-np.abs(x)) * bessel_i1(x), **BESSEL)
 
 # ---- Activations -----------------------------------------------------------------------------------------------------
 def softplus(x: np.ndarray, beta: float = 1, threshold: float = 20) -> np.ndarray:
@@ -241,7 +253,7 @@ activation("hardshrink", lambda x, lambd=0.5: np.where(np.abs(x) <= lambd, 0, x)
     kinks=(-1, -0.5, 0.5, 1))
 activation("hardtanh", lambda x, min_val=-1.0, max_val=1.0: clip(x, min_val, max_val),
     ({}, {"min_val": -2.0, "max_val": 0.5}), kinks=(-2, -1, 0.5, 1))
-activation("hardsigmoid", lambda x: clip(x + 3, 0, 6) / 6, kinks=(-3, 3), magnitude="one")
+activation("hardsigmoid", lambda x: clip(x + 3, 0, 6) / 6, kinks=(-3, 3), magnitude="one", torch_eps=2e8)
 activation("hardswish", lambda x: x * clip(x + 3, 0, 6) / 6, kinks=(-3, 3), magnitude="one")
 activation("logsigmoid", lambda x: -logaddexp0(-x), eps=8, magnitude="one")
 activation("threshold", lambda x, threshold, value: np.where(x <= threshold, value, x),

@@ -163,17 +163,3 @@ moved("vander", lambda x, N=None, increasing=False: np.vander(x, N, increasing),
     call(t(5), increasing=True), forms="f", dtypes=FLOATS, eps=4, magnitude="max", grad=False)
 
 
-def pad(x: np.ndarray, widths: tuple[int, ...], mode: str = "constant", value: float = 0) -> np.ndarray:
-    pairs = [(0, 0)] * (x.ndim - len(widths) // 2) + [tuple(widths[i:i + 2]) for i in range(len(widths) - 2, -1, -2)]
-    inner = tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(pairs, x.shape))
-    grown = [(max(a, 0), max(b, 0)) for a, b in pairs]
-    if mode == "constant":
-        return np.pad(x[inner], grown, constant_values=value)
-    return np.pad(x[inner], grown, mode={"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[mode])
-
-
-moved("nn.functional.pad", pad, call(t(3, 4), (1, 2)), call(t(3, 4), (1, 0, 2, 1), value=1), call(t(3, 4), (-1, 1)),
-    call(t(2, 3, 4), (1, 1, 1, 1, 0, 1)), forms="f")
-moved("nn.functional.pad", pad, *[call(t(2, 3, 7), (2, 1), mode=m) for m in ("reflect", "replicate", "circular")],
-    *[call(t(1, 2, 5, 6), (2, 1, 1, 2), mode=m) for m in ("reflect", "replicate", "circular")], forms="f",
-    dtypes=FLOATS, variant="mode")

@@ -137,6 +137,7 @@ class Spec:
     grad: bool = False
     order: int = 2                              # how often it can be differentiated
     grad_eps: float = 64.0
+    torch_eps: float = 0.0                      # how far PyTorch's own float64 gradient is off, where that is more
     forms: str = "mf"                           # m method, f function, i in-place, o out=
     pointwise: bool = False
     compare: tuple[int, ...] | None = None      # results that are determined (the indices of ties are not); default: all
