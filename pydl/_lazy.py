@@ -21,8 +21,8 @@ _KEPT = {
     "_queries": """
         angle are_deterministic_algorithms_enabled conj conj_physical detach_ fill get_default_device get_device
         get_float32_matmul_precision imag is_complex is_conj is_inference is_neg is_same_size is_signed ldexp_ real
-        resolve_conj resolve_neg set_default_device set_float32_matmul_precision set_flush_denormal typename unsafe_chunk
-        unsafe_split unsafe_split_with_sizes use_deterministic_algorithms
+        resolve_conj resolve_neg set_default_device set_float32_matmul_precision set_flush_denormal typename
+        unsafe_chunk unsafe_split unsafe_split_with_sizes use_deterministic_algorithms
     """,
     "_range": """
         range

@@ -1,4 +1,4 @@
-"""Methods of Tensor whose functions are Python's: each looks its function up when called, so that none is imported now."""
+"""Methods of Tensor whose functions are written in Python; each looks its function up when it is called."""
 
 from __future__ import annotations
 

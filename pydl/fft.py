@@ -1,4 +1,4 @@
-"""The frequencies and shifts of discrete Fourier transforms, which themselves need complex numbers: those are reserved."""
+"""Frequencies and shifts of discrete Fourier transforms. The transforms need complex numbers, which are reserved."""
 
 from __future__ import annotations
 

@@ -198,10 +198,12 @@ Tensor Saved::get() const {
 // ---- in-place writes ------------------------------------------------------------------------------------------------
 
 void check_inplace(const char* op, const Tensor& self) {
-  if (self.storage()->read_only) fail<ValueError>(op, ": expected memory that may be written, got a read-only tensor");
+  if (self.storage()->read_only) fail(op, ": expected memory that may be written, got a read-only tensor");
   if (self.impl()->inference && !mode.inference && mode.grad)
     fail(op, ": expected a tensor made outside inference_mode, got ", self, " made inside it");
   if (!mode.grad) return;
+  if (self.impl()->sibling && requires_grad(self))
+    fail(op, ": expected a tensor that may be written in place, got one of several views that one call made; clone() it first");
   const History* h = history(self);
   if (h && h->requires_grad && !h->grad_fn)
     fail(op, ": expected a tensor that may be written in place, got a leaf that requires grad (use no_grad)");

@@ -10,7 +10,8 @@ template <class T> struct VarMean {
   double correction;
   PYDL_INLINE void write(int64_t i, const Moments& m) const {
     const double freedom = m.count > correction ? m.count - correction : 0;
-    const double m2 = m.m2 > 0 || m.m2 != m.m2 ? m.m2 : 0;
+    double m2 = m.m2 > 0 || m.m2 != m.m2 ? m.m2 : 0;
+    if (m2 != m2 && m.mean - m.mean == 0) m2 = __builtin_inf();  // finite values whose squares overflowed
     if (mean) mean[i] = T(m.mean);
     if (var) var[i] = T(m2 / freedom);
   }

@@ -60,7 +60,7 @@ const Operator ops[] = {
     {&relu6, "relu6(Tensor input) -> Tensor", kActivation, "min(max(x, 0), 6)."},
     {&leaky_relu_slope, "leaky_relu(Tensor input, Scalar negative_slope=0.01) -> Tensor", kActivation, "x where positive, negative_slope * x elsewhere."},
     {&elu_alpha, "elu(Tensor input, Scalar alpha=1.0) -> Tensor", kActivation, "x where positive, alpha * (exp(x) - 1) elsewhere (Clevert et al. 2015)."},
-    {&selu, "selu(Tensor input) -> Tensor", kActivation | kFunction, "Scaled elu that keeps mean 0 and variance 1 (Klambauer et al. 2017)."},
+    {&selu, "selu(Tensor input) -> Tensor", kNN | kInplace | kFunction, "Scaled elu that keeps mean 0 and variance 1 (Klambauer et al. 2017)."},
     {&celu, "celu(Tensor input, Scalar alpha=1.0) -> Tensor", kActivation | kFunction, "x where positive, alpha * (exp(x / alpha) - 1) elsewhere (Barron 2017)."},
     {&gelu_approximate, "gelu(Tensor input, *, str approximate='none') -> Tensor", kNN | kOut,
      "x times the normal distribution function of x (Hendrycks and Gimpel 2016); 'tanh' approximates it."},

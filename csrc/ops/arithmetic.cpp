@@ -103,7 +103,7 @@ Tensor positive(const Tensor& x) {
 Tensor sgn(const Tensor& x, const Out& out) { return sign(x, out); }
 
 Tensor power(const Operand& a, const Operand& b, const Out& out) {
-  refuse_two_bools("pow", a, b);
+  if (b.is_tensor()) refuse_two_bools("pow", a, b);
   if (!a.is_tensor() || b.is_tensor()) return pow(a, b, out);
   const Tensor& x = a.tensor();
   const Scalar& e = b.scalar();
@@ -231,11 +231,11 @@ const Operator arithmetic_ops[] = {
      "input / other; rounding_mode 'trunc' rounds toward zero, 'floor' down. Integers give floats without a mode."},
     {&div_rounded, "divide(Operand input, Operand other, *, str? rounding_mode=None) -> Tensor", kFull, "Alias of div."},
     {&true_divide, "true_divide(Operand input, Operand other) -> Tensor", kFull, "input / other, in floating point."},
-    {&checked_floor_divide, "floor_divide(Operand input, Operand other) -> Tensor", kFull, "input / other rounded down."},
+    {&checked_floor_divide, "floor_divide(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "input / other rounded down."},
     {&checked_remainder, "remainder(Operand input, Operand other) -> Tensor", kFull, "input - other * floor(input / other): the sign of other."},
     {&checked_fmod, "fmod(Operand input, Operand other) -> Tensor", kFull, "input - other * trunc(input / other): the sign of input."},
     {&power, "pow(Operand input, Operand exponent) -> Tensor", kFull, "input to the power of exponent."},
-    {&float_power, "float_power(Operand input, Operand exponent) -> Tensor", kFunction | kMethod | kOut, "pow in float64."},
+    {&float_power, "float_power(Operand input, Operand exponent) -> Tensor", kFunction | kMethod | kOut | kInplace, "pow in float64."},
     {&ldexp, "ldexp(Tensor input, Tensor other) -> Tensor", kFunction | kMethod | kOut, "input * 2^other."},
     {&addcmul_value, "addcmul(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", kFull, "input + value * tensor1 * tensor2."},
     {&addcdiv_value, "addcdiv(Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", kFull, "input + value * tensor1 / tensor2."},
@@ -357,7 +357,8 @@ const Operator comparison_ops[] = {
     {&bitwise_xor, "bitwise_xor(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "Bitwise exclusive or."},
     {&bitwise_left_shift, "bitwise_left_shift(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "input << other."},
     {&bitwise_right_shift, "bitwise_right_shift(Operand input, Operand other) -> Tensor", kFull | kNoGrad, "input >> other, keeping the sign."},
-    {&where, "where(Tensor condition, Operand input, Operand other) -> Tensor", kFunction | kOut, "input where condition, other elsewhere."},
+    {&where, "where(Tensor condition, Tensor input, Tensor other) -> Tensor", kFunction | kOut, "input where condition, other elsewhere."},
+    {&where, "where(Tensor condition, Operand input, Operand other) -> Tensor", kFunction, ""},
 };
 
 }  // namespace

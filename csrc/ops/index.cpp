@@ -301,7 +301,7 @@ const Operator ops[] = {
     {&index_copy_, "index_copy_(Tensor input, int dim, Tensor index, Tensor source) -> Tensor", kMethod, "Writes slices of source at index along dim."},
     {&index_copy, "index_copy(Tensor input, int dim, Tensor index, Tensor source) -> Tensor", kBoth | kOut, "A copy with slices of source written at index along dim."},
     {&index_fill_, "index_fill_(Tensor input, int dim, Tensor index, Operand value) -> Tensor", kMethod, "Fills the slices at index along dim."},
-    {&index_fill, "index_fill(Tensor input, int dim, Tensor index, Operand value) -> Tensor", kBoth | kOut, "A copy with the slices at index along dim filled."},
+    {&index_fill, "index_fill(Tensor input, int dim, Tensor index, Operand value) -> Tensor", kBoth, "A copy with the slices at index along dim filled."},
     {&index_put_list_, "index_put_(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor", kBoth, "input[indices] = values, or += with accumulate."},
     {&index_put, "index_put(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor", kBoth, "A copy with values written at indices."},
     {&nonzero, "nonzero(Tensor input) -> Tensor", kBoth | kNoGrad | kSynchronizes, "The indices of the elements other than 0, one row each."},

@@ -229,7 +229,7 @@ void prepare_output(const char* op, const Out& out, IntSpan sizes, DType result)
     resize_output(op, out.target, sizes);
   }
   check_can_cast(op, result, out.target.dtype());
-  if (out.target.storage()->read_only) fail<ValueError>(op, ": expected memory that may be written, got a read-only tensor");
+  if (out.target.storage()->read_only) fail(op, ": expected memory that may be written, got a read-only tensor");
   if (out.target.may_self_overlap())
     fail(op, ": expected an output whose elements do not share memory, got ", out.target, " with strides ", show(out.target.strides()));
 }

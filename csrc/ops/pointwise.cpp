@@ -173,7 +173,7 @@ Tensor pointwise(const PointwiseRow& row, std::initializer_list<Operand> tensors
     for (const Scalar& s : extra) promotion.add(s);
   const DType result = row.domain == PointwiseDomain::F ? float_result(promotion) : promotion.result();
   if (row.domain == PointwiseDomain::I && is_floating(result))
-    fail<TypeError>(row.name, ": expected integer or bool tensors, got ", result);
+    fail(row.name, ": expected integer or bool tensors, got ", result);
   if (!out.fresh()) check_out(row.name, out, in);
 
   const DType compute = compute_dtype(result);

@@ -121,6 +121,7 @@ template <bool kMax> Tensor extreme_values(const Tensor& input, IntSpan dims, bo
 template <bool kMax> Tensor extreme(const char* op, const Tensor& x, IntSpan dim, bool keepdim) {
   Call call(op);
   const Dims dims = wrap_dims(op, dim, x.dim());
+  if (dim.empty() && x.numel() == 0) fail(op, ": expected a tensor with elements, got ", x);
   refuse_empty(op, x, dims);
   const Tensor y = extreme_values<kMax>(x, dims, keepdim);
   if (autograd::needed(x))

@@ -157,6 +157,14 @@ Tensor logcumsumexp(const Tensor& input, int64_t dim) {
     // dx_i = sum_(j >= i) g_j exp(x_i - y_j), its positive and negative terms summed as logarithms.
     autograd::record("LogcumsumexpBackward", y, {input}, [d, x = autograd::save(input), y = autograd::Saved::output(y)](const Tensor& g) {
       const Tensor value = x, out = y;
+      if (autograd::grad_enabled() && value.dim() > 0) {
+        // In plain operations: the weights exp(x_i - y_j), j >= i, which are at most 1, as a matrix.
+        const Tensor xs = unsqueeze(transpose(value, d, -1), -1), ys = unsqueeze(transpose(out, d, -1), -2);
+        const Tensor position = arange(Scalar(int64_t(0)), Scalar(value.size(d)));
+        const Tensor later = ge(position, unsqueeze(position, 1));
+        const Tensor weights = exp(where(later, sub(xs, ys), Operand(-std::numeric_limits<double>::infinity())));
+        return transpose(sum(mul(weights, unsqueeze(transpose(g, d, -1), -2)), Dims{-1}), d, -1);
+      }
       const double nothing = -std::numeric_limits<double>::infinity();
       auto part = [&](const Tensor& selected, const Tensor& magnitude) {
         const Tensor logs = where(selected, log(where(selected, magnitude, Operand(1.0))), Operand(nothing));

@@ -129,6 +129,7 @@ std::vector<Tensor> split_sizes(const Tensor& x, IntSpan sizes, int64_t dim) {
   int64_t at = 0;
   for (int64_t n : sizes) {
     parts.push_back(narrow(x, d, at, n));
+    parts.back().impl()->sibling = true;
     at += n;
   }
   return parts;
@@ -138,7 +139,10 @@ std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
   const int64_t d = wrap_dim("unbind", dim, x.dim());
   if (x.dim() == 0) fail("unbind: expected a tensor with dimensions, got a 0-d tensor");
   std::vector<Tensor> parts;
-  for (int64_t i = 0; i < x.size(d); ++i) parts.push_back(select(x, d, i));
+  for (int64_t i = 0; i < x.size(d); ++i) {
+    parts.push_back(select(x, d, i));
+    parts.back().impl()->sibling = true;
+  }
   return parts;
 }
 
@@ -253,6 +257,16 @@ std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
   const int64_t n = x.size(d);
   if (n == 0) return split_sizes(x, Dims(size_t(chunks), 0), d);
   return split(x, (n + chunks - 1) / chunks, d);
+}
+
+// cat's own out= form: a dtype that cannot hold the result is a TypeError, as in PyTorch.
+Tensor cat_into(const std::vector<Tensor>& tensors, int64_t dim, const Out& out) {
+  const Tensor y = cat(tensors, dim);
+  if (out.fresh()) return y;
+  if (!can_cast(y.dtype(), out.target.dtype())) fail<TypeError>("cat: expected out= of a dtype that can hold ", y.dtype(), ", got ", out.target.dtype());
+  if (autograd::needed(y)) fail("cat: expected tensors that require no gradient with out=, got one that does");
+  resize_output("cat", out.target, y.sizes());
+  return copy_(out.target, y);
 }
 
 // n parts as even as possible (the first ones larger), or parts between the given indices.
@@ -490,13 +504,13 @@ constexpr int kBoth = kFunction | kMethod;
 
 const Operator ops[] = {
     {&select_scatter, "select_scatter(Tensor input, Tensor src, int dim, int index) -> Tensor", kBoth, "A copy with src as one index along dim."},
-    {&slice_scatter, "slice_scatter(Tensor input, Tensor src, int dim=0, int? start=None, int? end=None, int step=1) -> Tensor", kBoth, "A copy with src as a slice along dim."},
+    {&slice_scatter, "slice_scatter(Tensor input, Tensor src, int dim=0, int? start=None, int? end=None, int step=1) -> Tensor", kBoth | kOut, "A copy with src as a slice along dim."},
     {&diagonal_scatter, "diagonal_scatter(Tensor input, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor", kBoth, "A copy with src on the diagonal."},
     {&fill_diagonal_, "fill_diagonal_(Tensor input, Scalar fill_value, bool wrap=False) -> Tensor", kMethod, "Fills the main diagonal."},
     {&adjoint, "adjoint(Tensor input) -> Tensor", kBoth, "The last two dimensions swapped (real numbers are their own conjugates)."},
-    {&cat, "cat(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "The tensors joined along dim."},
-    {&cat, "concat(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Alias of cat."},
-    {&cat, "concatenate(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Alias of cat."},
+    {&cat_into, "cat(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "The tensors joined along dim."},
+    {&cat_into, "concat(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Alias of cat."},
+    {&cat_into, "concatenate(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Alias of cat."},
     {&stack, "stack(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Tensors of one shape joined along a new dimension."},
     {&hstack, "hstack(Tensor[] tensors) -> Tensor", kFunction | kOut, "The tensors joined along columns."},
     {&vstack, "vstack(Tensor[] tensors) -> Tensor", kFunction | kOut, "The tensors joined along rows."},

@@ -159,7 +159,8 @@ std::tuple<Tensor, Tensor> mode(const Tensor& x, int64_t dim, bool keepdim) {
 }
 
 std::tuple<Tensor, Tensor> sort_stable(const Tensor& x, std::optional<bool>, int64_t dim, bool descending) { return sort(x, dim, descending); }
-Tensor argsort(const Tensor& x, int64_t dim, bool descending, bool) { return std::get<1>(sort(x.alias(), dim, descending)); }
+Tensor argsort(const Tensor& x, int64_t dim, bool descending) { return std::get<1>(sort(x.alias(), dim, descending)); }
+Tensor argsort_stable(const Tensor& x, bool, int64_t dim, bool descending) { return argsort(x, dim, descending); }
 std::tuple<Tensor, Tensor> msort_pair(const Tensor& x) { return sort(x, 0, false); }
 Tensor msort(const Tensor& x) { return std::get<0>(msort_pair(x)); }
 
@@ -382,7 +383,8 @@ constexpr int kBoth = kFunction | kMethod;
 const Operator ops[] = {
     {&sort, "sort(Tensor input, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)", kBoth, "Values in order along dim, stably, and where they were. NaN sorts last."},
     {&sort_stable, "sort(Tensor input, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)", kBoth, ""},
-    {&argsort, "argsort(Tensor input, int dim=-1, bool descending=False, bool stable=False) -> Tensor", kBoth | kNoGrad, "The indices that sort along dim; always stable."},
+    {&argsort_stable, "argsort(Tensor input, *, bool stable, int dim=-1, bool descending=False) -> Tensor", kBoth | kOut | kNoGrad, ""},
+    {&argsort, "argsort(Tensor input, int dim=-1, bool descending=False) -> Tensor", kBoth | kNoGrad, "The indices that sort along dim; always stable."},
     {&msort, "msort(Tensor input) -> Tensor", kBoth | kOut, "Sorted along the first dimension."},
     {&topk, "topk(Tensor input, int k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)", kBoth, "The k largest or smallest along dim."},
     {&kthvalue, "kthvalue(Tensor input, int k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth, "The k-th smallest along dim, counted from 1."},

@@ -311,22 +311,6 @@ Tensor detach(const Tensor& x) { return x.alias(); }
 namespace {
 
 Tensor squeeze_one(const Tensor& x, int64_t dim) { return squeeze(x, Dims{dim}); }
-// Turns x itself into a view of what it was.
-Tensor become(const char* op, const Tensor& x, const Tensor& view) {
-  autograd::check_inplace(op, x);
-  x.impl()->sizes = Dims(view.sizes());
-  x.impl()->strides = Dims(view.strides());
-  x.impl()->offset = view.offset();
-  x.impl()->refresh();
-  if (autograd::requires_grad(view)) autograd::set_history(x, autograd::grad_fn(view));
-  x.bump_version();
-  return x;
-}
-Tensor t_(const Tensor& x) { return become("t_", x, t(x)); }
-Tensor transpose_(const Tensor& x, int64_t dim0, int64_t dim1) { return become("transpose_", x, transpose(x, dim0, dim1)); }
-Tensor squeeze_(const Tensor& x) { return become("squeeze_", x, squeeze(x)); }
-Tensor squeeze_one_(const Tensor& x, int64_t dim) { return become("squeeze_", x, squeeze(x, Dims{dim})); }
-Tensor unsqueeze_(const Tensor& x, int64_t dim) { return become("unsqueeze_", x, unsqueeze(x, dim)); }
 Tensor numpy_t(const Tensor& x) {
   Dims reversed;
   for (int64_t d = x.dim() - 1; d >= 0; --d) reversed.push_back(d);
@@ -361,13 +345,6 @@ const Operator ops[] = {
      "A view of all windows of `size` along dimension, `step` apart, as a new last dimension."},
     {&flatten, "flatten(Tensor input, int start_dim=0, int end_dim=-1) -> Tensor", kFunction | kMethod,
      "The dimensions from start_dim to end_dim as one."},
-    {&t_, "t_(Tensor input) -> Tensor", kMethod, "t, in place."},
-    {&transpose_, "transpose_(Tensor input, int dim0, int dim1) -> Tensor", kMethod, "transpose, in place."},
-    {&transpose_, "swapaxes_(Tensor input, int axis0, int axis1) -> Tensor", kMethod, "transpose, in place."},
-    {&transpose_, "swapdims_(Tensor input, int dim0, int dim1) -> Tensor", kMethod, "transpose, in place."},
-    {&squeeze_, "squeeze_(Tensor input) -> Tensor", kMethod, "squeeze, in place."},
-    {&squeeze_one_, "squeeze_(Tensor input, int dim) -> Tensor", kMethod, ""},
-    {&unsqueeze_, "unsqueeze_(Tensor input, int dim) -> Tensor", kMethod, "unsqueeze, in place."},
     {&detach, "detach(Tensor input) -> Tensor", kFunction | kMethod | kNoGrad, "The same memory outside the graph."},
 };
 

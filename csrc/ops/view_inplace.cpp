@@ -26,13 +26,19 @@ Tensor t_(const Tensor& x) { return become("t_", x, t(x)); }
 Tensor transpose_(const Tensor& x, int64_t a, int64_t b) { return become("transpose_", x, transpose(x, a, b)); }
 Tensor unsqueeze_(const Tensor& x, int64_t dim) { return become("unsqueeze_", x, unsqueeze(x, dim)); }
 Tensor squeeze_(const Tensor& x) { return become("squeeze_", x, squeeze(x)); }
+Tensor as_strided_(const Tensor& x, IntSpan size, IntSpan stride, std::optional<int64_t> offset) {
+  return become("as_strided_", x, as_strided(x, size, stride, offset));
+}
 Tensor squeeze_dims_(const Tensor& x, IntSpan dims) { return become("squeeze_", x, squeeze(x, dims)); }
 
 const Operator ops[] = {
     {&t_, "t_(Tensor input) -> Tensor", kMethod, "t, of this tensor itself."},
-    {&transpose_, "transpose_(Tensor input, int dim0, int dim1) -> Tensor", kMethod, "transpose, of this tensor itself."},
+    {&transpose_, "transpose_(Tensor input, int dim0, int dim1) -> Tensor", kMethod,
+     "transpose, of this tensor itself."},
     {&transpose_, "swapaxes_(Tensor input, int axis0, int axis1) -> Tensor", kMethod, "Alias of transpose_."},
     {&transpose_, "swapdims_(Tensor input, int dim0, int dim1) -> Tensor", kMethod, "Alias of transpose_."},
+    {&as_strided_, "as_strided_(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor", kFunction | kMethod,
+     "as_strided, of this tensor itself."},
     {&unsqueeze_, "unsqueeze_(Tensor input, int dim) -> Tensor", kMethod, "unsqueeze, of this tensor itself."},
     {&squeeze_, "squeeze_(Tensor input) -> Tensor", kMethod, "squeeze, of this tensor itself."},
     {&squeeze_dims_, "squeeze_(Tensor input, int[] dim) -> Tensor", kMethod, ""},

@@ -51,6 +51,7 @@ struct TensorImpl : RefCounted {
   DType dtype = DType::Float32;
   Device device;
   bool contiguous = true;
+  bool sibling = false;                         // one of several views that one call made: no in-place writes in a graph
   bool inference = false;                       // made under inference_mode: never enters a graph
   Ref<TensorImpl> base;                         // the tensor this is a differentiable view of
   std::unique_ptr<TensorExtension> autograd;    // null until the tensor enters a graph

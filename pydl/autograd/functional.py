@@ -40,7 +40,7 @@ def _gradients(outputs: Any, inputs: _Tensors, weights: Any, create_graph: bool,
             allow_unused=True,
         )  # fmt: skip
     if strict and any(g is None for g in grads):
-        raise RuntimeError("functional: expected outputs that depend on every input (strict=True), got independent ones")
+        raise RuntimeError("functional: expected outputs that depend on every input (strict=True), got others")
     return tuple(pydl.zeros_like(x) if g is None else g for x, g in zip(inputs, grads, strict=True))
 
 

@@ -89,22 +89,32 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
 
 
 def _eliminate(A: Tensor, pivot: bool = True) -> tuple[Tensor, Tensor]:
-    """(LU, pivots) by right-looking elimination, as LAPACK's getf2: L's unit diagonal left out, pivots from 1."""
+    """(LU, pivots), packed as LAPACK's getrf does it: L's unit diagonal left out, pivots counted from 1.
+
+    Right-looking and blocked (Golub and Van Loan, Matrix Computations, 3.2.11): the columns of a block are eliminated
+    one by one, a matrix product then updates what is right of them.
+    """
     m, n = A.shape[-2:]
     LU = flat_batch(A.detach()).clone()
     batch, steps = _core.arange(LU.size(0)), min(m, n)
     pivots = _core.arange(1, steps + 1, dtype=_core.int32).repeat(LU.size(0), 1)
-    for j in range(steps):
-        if pivot:
-            best = LU[:, j:, j].abs().argmax(1) + j
-            pivots[:, j] = (best + 1).to(_core.int32)
-            moved, chosen = LU[:, j].clone(), LU[batch, best]
-            LU[batch, best] = moved
-            LU[:, j] = chosen
-        divisor = LU[:, j : j + 1, j]
-        below = LU[:, j + 1 :, j]
-        below /= _core.where(divisor == 0, 1.0, divisor)
-        LU[:, j + 1 :, j + 1 :] -= below.unsqueeze(2) * LU[:, j : j + 1, j + 1 :]
+    for start in range(0, steps, _BLOCK):
+        stop = min(start + _BLOCK, steps)
+        for j in range(start, stop):
+            if pivot:
+                best = LU[:, j:, j].abs().argmax(1) + j
+                pivots[:, j] = (best + 1).to(_core.int32)
+                moved, chosen = LU[:, j].clone(), LU[batch, best]
+                LU[batch, best] = moved
+                LU[:, j] = chosen
+            divisor = LU[:, j : j + 1, j]
+            below = LU[:, j + 1 :, j]
+            below /= _core.where(divisor == 0, 1.0, divisor)
+            LU[:, j + 1 :, j + 1 : stop] -= below.unsqueeze(2) * LU[:, j : j + 1, j + 1 : stop]
+        if stop < n:
+            right = _substitute(LU[:, start:stop, start:stop], LU[:, start:stop, stop:], upper=False, unit=True)
+            LU[:, start:stop, stop:] = right
+            LU[:, stop:, stop:] -= LU[:, stop:, start:stop] @ right
     return LU.reshape(A.shape), pivots.reshape(*A.shape[:-2], steps)
 
 

@@ -257,7 +257,7 @@ class _Cholesky(Function):
 
 @takes_out
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> _CholeskyEx:
-    """cholesky, NaN where a matrix is not positive definite: there `info` is the order of the first bad minor, else 0."""
+    """cholesky, NaN where a matrix is not positive definite: `info` is the order of the first bad minor, else 0."""
     check_square("linalg.cholesky", A)
     L, info = _Cholesky.apply(A.mT if upper else A)
     if check_errors:

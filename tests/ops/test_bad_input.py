@@ -112,7 +112,7 @@ WRONG: list[tuple[str, Callable[[], Any], Any]] = [
     ("masked_select", lambda: f(3).masked_select(i(0, 1, 0)), RuntimeError),
     ("scatter", lambda: f(3).scatter(0, i(0), pydl.ones(1, dtype=pydl.float64)), RuntimeError),
     ("index", lambda: f(3)[f(1)], INDEX),
-    ("logical_and_", lambda: pydl.zeros(2).logical_and(f(3)), SHAPE),
+    ("logical_and", lambda: pydl.zeros(2).logical_and(f(3)), SHAPE),
     # Values of arguments.
     ("arange", lambda: pydl.arange(0, 5, 0), RuntimeError),
     ("arange", lambda: pydl.arange(5, 0), RuntimeError),

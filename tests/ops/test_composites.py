@@ -24,7 +24,8 @@ VALUES: dict[str, tuple[Callable[[Any, Any], Any], np.ndarray]] = {
     "gradient-coordinates": (lambda lib, x: lib.gradient(x, spacing=(lib.tensor([0.0, 1, 3, 4, 9]).double(),), dim=1,
                                                          edge_order=2), X),
     "histogram": (lambda lib, x: tuple(lib.histogram(x, 5)), X),
-    "histogram-edges": (lambda lib, x: tuple(lib.histogram(x, lib.tensor([-1.0, 0, 0.5, 2]).double(), density=True)), X),
+    "histogram-edges": (lambda lib, x: tuple(lib.histogram(x, lib.tensor([-1.0, 0, 0.5, 2]).double(),
+                                                        density=True)), X),
     "histogram-weight": (lambda lib, x: tuple(lib.histogram(x, 4, range=(-1.0, 1.0), weight=x.exp())), X),
     "histogram-constant": (lambda lib, x: tuple(lib.histogram(x, 3)), np.ones(3)),
     "histogramdd": (lambda lib, x: lib.histogramdd(x, bins=[2, 3])[0], POINTS),
@@ -147,8 +148,9 @@ def test_settings_are_kept():
 
 SAME = [(pydl.ones(3), pydl.ones(3) + 1e-6), (1.0, 1.0 + 1e-9), ([1, 2], (1, 2)), (None, None),
     ({"a": pydl.zeros(2)}, {"a": pydl.zeros(2)}), (np.ones(2), np.ones(2)), (pydl.zeros(0), pydl.zeros(0))]
-DIFFERENT = [(pydl.ones(3), pydl.tensor([1, 1.1, 1])), (pydl.ones(2), pydl.ones(3)), (pydl.ones(2), pydl.ones(2).double()),
-    (1, 2), ([1, 2], [1, 3]), ({"a": 1}, {"b": 1}), (None, 1), (pydl.tensor(math.nan), pydl.tensor(math.nan))]
+DIFFERENT = [(pydl.ones(3), pydl.tensor([1, 1.1, 1])), (pydl.ones(2), pydl.ones(3)),
+    (pydl.ones(2), pydl.ones(2).double()), (1, 2), ([1, 2], [1, 3]), ({"a": 1}, {"b": 1}), (None, 1),
+    (pydl.tensor(math.nan), pydl.tensor(math.nan))]
 
 
 @pytest.mark.parametrize(("a", "b"), SAME)

@@ -90,7 +90,7 @@ op("nanmedian", lambda x, dim: median(x, dim), [call(c.args[0], dim=c.kwargs["di
 op("nanmedian", lambda x: np.nanpercentile(x, 50, method="lower"), [call(literal([1.0, np.nan, 3.0, 2.0, 9.0])),
     call(d(7))], **ORDERED | {"dtypes": FLOATS, "forms": "mf"}, variant="all")
 op("mode", mode, [call(t(17)), call(t(4, 33), dim=0), call(t(3, 9), keepdim=True)],
-    **ORDERED | {"dtypes": (*FLOATS, *INTS), "grad": False}, result=PAIR, compare=(0,), domain=(-2, 2))
+    **ORDERED | {"dtypes": (*FLOATS, *INTS)}, result=PAIR, compare=(0,), domain=(-2, 2))
 
 # ---- Quantiles -------------------------------------------------------------------------------------------------------
 METHODS = ("linear", "lower", "higher", "midpoint", "nearest")

@@ -137,6 +137,7 @@ class Spec:
     grad: bool = False
     order: int = 2                              # how often it can be differentiated
     grad_eps: float = 64.0
+    grad_floor: float = 1e-3                    # size of the terms that a gradient adds up, which may cancel
     torch_eps: float = 0.0                      # how far PyTorch's own float64 gradient is off, where that is more
     forms: str = "mf"                           # m method, f function, i in-place, o out=
     pointwise: bool = False

@@ -31,7 +31,7 @@ def cross_entropy(
     factor per class, by whose sum over the targets the mean divides; targets equal to `ignore_index` do not count.
     """
     if size_average is not None or reduce is not None:
-        reduction = resolve(reduction, size_average, reduce)
+        reduction = resolve("cross_entropy", reduction, size_average, reduce)
     return _nn.cross_entropy(input, target, weight, reduction, ignore_index, label_smoothing)
 
 
@@ -45,7 +45,7 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """-x[t] over log-probabilities (N, C, ...) or (C) and class indices (N, ...) or ()."""
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("nll_loss", reduction, size_average, reduce)
     return _nn.nll_loss(input, target, weight, reduction, ignore_index)
 
 
@@ -81,7 +81,7 @@ def binary_cross_entropy(
 
     `weight` broadcasts. Probabilities outside [0, 1] raise RuntimeError.
     """
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("binary_cross_entropy", reduction, size_average, reduce)
     if input.shape != target.shape:
         raise pydl.ShapeError(f"binary_cross_entropy: expected target of shape {input.shape}, got {target.shape}")
     if input.numel():
@@ -108,7 +108,7 @@ def binary_cross_entropy_with_logits(
 
     `weight` and `pos_weight`, the factor of the positive targets, broadcast.
     """
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("binary_cross_entropy_with_logits", reduction, size_average, reduce)
     if input.shape != target.shape:
         raise pydl.ShapeError(
             f"binary_cross_entropy_with_logits: expected target of shape {input.shape}, got {target.shape}"
@@ -128,7 +128,7 @@ def soft_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """log(1 + exp(-t x)), t = 1 or -1; does not overflow."""
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("soft_margin_loss", reduction, size_average, reduce)
     return reduce_loss(-_nn.logsigmoid(target * input), reduction)
 
 
@@ -141,7 +141,7 @@ def multilabel_soft_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """The mean over the last dimension of `binary_cross_entropy_with_logits`; `weight` is one factor per class."""
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("multilabel_soft_margin_loss", reduction, size_average, reduce)
     loss = (1 - target) * input - _nn.logsigmoid(input)
     if weight is not None:
         loss = loss * weight
@@ -159,7 +159,7 @@ def multi_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """sum over i != t of weight[t] max(0, margin - x[t] + x[i])^p / C, for scores (N, C) or (C), p = 1 or 2."""
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("multi_margin_loss", reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and tuple(weight.shape) != tuple(input.shape[-1:]):
@@ -190,7 +190,7 @@ def multilabel_margin_loss(
 
     `target` has the shape of `input`: the labels, then -1, after which nothing counts.
     """
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("multilabel_margin_loss", reduction, size_average, reduce)
     if input.dim() not in (1, 2) or input.shape != target.shape:
         raise pydl.ShapeError(
             f"multilabel_margin_loss: expected scores (N, C) or (C) and a target of that shape, got {input.shape} and "

@@ -57,7 +57,7 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
 
 def check_probability(p: float) -> None:
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        raise ValueError(f"dropout: expected a probability between 0 and 1, got {p}")
 
 
 def _per_channel(input: Tensor, batched: bool) -> tuple[int, ...]:

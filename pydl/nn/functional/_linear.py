@@ -34,12 +34,12 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if tensor.numel():
         low, high = (int(limit) for limit in tensor.aminmax())
         if low < 0:
-            raise RuntimeError("Class values must be non-negative.")
+            raise RuntimeError(f"one_hot: expected non-negative classes, got {low}")
         if num_classes == -1:
             num_classes = high + 1
         elif num_classes < 1:
             raise RuntimeError("num_classes should be positive")
         elif high >= num_classes:
-            raise RuntimeError("Class values must be smaller than num_classes.")
+            raise RuntimeError(f"one_hot: expected classes below num_classes = {num_classes}, got {high}")
     result = pydl.zeros((*tensor.shape, num_classes), dtype=pydl.int64, device=tensor.device)
     return result.scatter_(-1, tensor.unsqueeze(-1), 1)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import warnings
 
+import pydl
 from pydl import Tensor
 
 __all__ = ["reduce_loss", "reduce_weighted", "resolve", "warn_if_broadcast", "weighted"]
 
 
-def resolve(reduction: str, size_average: bool | None, reduce: bool | None) -> str:
-    """The reduction that the two deprecated flags ask for, or `reduction` where they are not given."""
+def resolve(op: str | None, reduction: str, size_average: bool | None, reduce: bool | None) -> str:
+    """The reduction that the two deprecated flags ask for, or `reduction` where they are not given. With `op`, the
+    function that it is for, a reduction that does not exist raises."""
     if size_average is None and reduce is None:
+        known = ("none", "mean", "sum", "batchmean") if op == "kl_div" else ("none", "mean", "sum")
+        if op is not None and reduction not in known:
+            raise ValueError(f"{op}: expected reduction {', '.join(map(repr, known))}, got {reduction!r}")
         return reduction
     if reduce is False:
         reduction = "none"
@@ -30,7 +35,7 @@ def reduce_loss(loss: Tensor, reduction: str) -> Tensor:
         return loss.sum()
     if reduction == "none":
         return loss
-    raise ValueError(f"{reduction} is not a valid value for reduction")
+    raise ValueError(f"loss: expected reduction 'none', 'mean' or 'sum', got {reduction!r}")
 
 
 def weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
@@ -48,8 +53,13 @@ def reduce_weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tens
     return loss.sum() / weight.sum() if weight is not None and reduction == "mean" else reduce_loss(loss, reduction)
 
 
-def warn_if_broadcast(input: Tensor, target: Tensor) -> None:
+def warn_if_broadcast(op: str, input: Tensor, target: Tensor) -> None:
     if input.shape != target.shape:
+        try:
+            pydl.broadcast_shapes(input.shape, target.shape)
+        except pydl.ShapeError:
+            shapes = f"{list(input.shape)} and {list(target.shape)}"
+            raise pydl.ShapeError(f"{op}: expected input and target of one shape, got {shapes}") from None
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
             "This will likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",

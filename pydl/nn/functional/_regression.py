@@ -27,8 +27,8 @@ def mse_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """(x - t)^2, broadcast; times `weight`, whose sum then divides the mean."""
-    reduction = resolve(reduction, size_average, reduce)
-    warn_if_broadcast(input, target)
+    reduction = resolve("mse_loss", reduction, size_average, reduce)
+    warn_if_broadcast("mse_loss", input, target)
     difference = input - target
     return reduce_weighted(difference * difference, weight, reduction)
 
@@ -42,8 +42,8 @@ def l1_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """|x - t|, broadcast; times `weight`, whose sum then divides the mean."""
-    reduction = resolve(reduction, size_average, reduce)
-    warn_if_broadcast(input, target)
+    reduction = resolve("l1_loss", reduction, size_average, reduce)
+    warn_if_broadcast("l1_loss", input, target)
     return reduce_weighted((input - target).abs(), weight, reduction)
 
 
@@ -56,12 +56,12 @@ def smooth_l1_loss(
     beta: float = 1.0,
 ) -> Tensor:
     """0.5 d^2 / beta where d = |x - t| < beta, else d - 0.5 beta (Girshick 2015)."""
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("smooth_l1_loss", reduction, size_average, reduce)
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss: expected beta >= 0, got {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    warn_if_broadcast(input, target)
+    warn_if_broadcast("smooth_l1_loss", input, target)
     return reduce_loss(_huber(input, target, beta) / beta, reduction)
 
 
@@ -71,7 +71,7 @@ def huber_loss(
     """0.5 d^2 where d = |x - t| < delta, else delta (d - 0.5 delta) (Huber 1964)."""
     if delta <= 0:
         raise RuntimeError(f"huber_loss: expected delta > 0, got {delta}")
-    warn_if_broadcast(input, target)
+    warn_if_broadcast("huber_loss", input, target)
     return reduce_loss(weighted(_huber(input, target, delta), weight), reduction)
 
 
@@ -91,7 +91,7 @@ def kl_div(
     log_target: bool = False,
 ) -> Tensor:
     """t (log t - x) with `input` in log space, `target` too with `log_target`; "batchmean" is the definition's mean."""
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("kl_div", reduction, size_average, reduce)
     if reduction == "mean":
         warnings.warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support size."
@@ -116,7 +116,7 @@ def poisson_nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """exp(x) - t x, or x - t log(x + eps) without `log_input`; `full` adds Stirling's formula where t > 1."""
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("poisson_nll_loss", reduction, size_average, reduce)
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
         stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
@@ -168,7 +168,7 @@ def hinge_embedding_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """x where t = 1, max(0, margin - x) where t = -1."""
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("hinge_embedding_loss", reduction, size_average, reduce)
     apart = (margin - input).clamp(min=0).masked_fill(target == 1, 0.0)
     return reduce_loss(apart + input.masked_fill(target == -1, 0.0), reduction)
 
@@ -183,7 +183,7 @@ def margin_ranking_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """max(0, -t (x1 - x2) + margin), t = 1 or -1."""
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("margin_ranking_loss", reduction, size_average, reduce)
     if not input1.dim() == input2.dim() == target.dim():
         raise pydl.ShapeError(
             f"margin_ranking_loss: expected tensors of the same number of dimensions, got input1: {input1.shape}, "
@@ -202,7 +202,7 @@ def cosine_embedding_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """1 - cos(x1, x2) where t = 1, max(0, cos(x1, x2) - margin) where t = -1. Inputs (N, D) or (D)."""
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("cosine_embedding_loss", reduction, size_average, reduce)
     if target.dim() not in (0, 1) or any(x.dim() != target.dim() + 1 for x in (input1, input2)):
         raise pydl.ShapeError(
             "cosine_embedding_loss: expected inputs (N, D) with target (N), or (D) with a scalar, got "
@@ -229,7 +229,7 @@ def triplet_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """max(0, |a - p|_p - |a - n|_p + margin); with `swap` the smaller of |a - n| and |p - n| (Balntas et al. 2016)."""
-    reduction = resolve(reduction, size_average, reduce)
+    reduction = resolve("triplet_margin_loss", reduction, size_average, reduce)
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     if not anchor.dim() == positive.dim() == negative.dim():

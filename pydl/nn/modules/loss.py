@@ -28,7 +28,7 @@ class _Loss(Module):
         self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
     ) -> None:
         super().__init__()
-        self.reduction = resolve(reduction, size_average, reduce)
+        self.reduction = resolve(None, reduction, size_average, reduce)
 
 
 class _WeightedLoss(_Loss):
