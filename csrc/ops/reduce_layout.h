@@ -27,8 +27,8 @@ Tensor reduced_view(const Tensor& flat, const ReduceLayout& layout, int64_t ndim
 // A long reduction with few outputs is cut into pieces of about this many elements, whatever the thread count.
 inline constexpr int64_t kReducePiece = 32768;
 
-// Columns of an OUTER reduction that one kernel call takes: whole cache lines, at most sixteen calls.
-inline int64_t column_chunk(int64_t cols) { return std::max<int64_t>(64, (cols / 16 + 63) / 64 * 64); }
+// Columns of an OUTER reduction that one kernel call takes: a quarter of a row, in runs long enough to stream.
+inline int64_t column_chunk(int64_t cols) { return std::max<int64_t>(256, (cols / 4 + 63) / 64 * 64); }
 
 // Runs a reduction over threads. inner(out, in, rows, cols, row_stride) and outer(out, in, batch, n, cols, batch_stride,
 // row_stride) reduce into out; combine(out, parts, pieces, outputs) joins rows of partial results, ascending.
