@@ -120,9 +120,10 @@ def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
         a = -0.0873 + 0.0248 * b + 0.01 * r
         mode = ((m + 1) * r).floor()
         scale = _core.lgamma(mode + 1) + _core.lgamma(m - mode + 1)
-        log_ratio = lambda k: (  # noqa: E731
-            scale - _core.lgamma(k + 1) - _core.lgamma(m - k + 1) + (k - mode) * (r / (1 - r)).log()
-        )
+
+        def log_ratio(k: Tensor) -> Tensor:
+            return scale - _core.lgamma(k + 1) - _core.lgamma(m - k + 1) + (k - mode) * (r / (1 - r)).log()
+
         high = _by_rejection(m * r + 0.5, a, b, 0.92 - 4.2 / b, (2.83 + 5.1 / b) * spread, log_ratio, m, generator)
         drawn = _core.where(few, low, high)
     return _core.where(p <= 0.5, drawn, n - drawn).to(count.dtype)

@@ -59,8 +59,7 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> 
     if isinstance(dims, int):
         return _core.tensordot(a, b, dims)
     first, second = dims
-    as_list = lambda d: [d] if isinstance(d, int) else list(d)  # noqa: E731
-    return _core.tensordot(a, b, as_list(first), as_list(second))
+    return _core.tensordot(a, b, *([d] if isinstance(d, int) else list(d) for d in (first, second)))
 
 
 def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str | None = None) -> tuple[Tensor, ...]:
