@@ -10,6 +10,9 @@ extern "C" int omp_get_thread_num();
 extern "C" int omp_get_num_threads();
 #endif
 #include <pthread.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -61,16 +64,59 @@ struct Region {
 
 struct TeamAborted {};
 
+// Keeps a team's workers off the processor that their caller runs on. Some schedulers wake a thread where the waking one
+// runs, and the two then share that processor until a balancing tick several milliseconds later: regions that follow
+// a pause took 8 ms instead of 0.2 on a two-core virtual machine. A worker changes its affinity only when the caller
+// has moved, and then to all of the caller's processors but that one.
+#if defined(__linux__)
+class Placement {
+ public:
+  // The caller's, up to date. Empty (no restriction) when threads outnumber processors.
+  static const Placement& of_caller(int threads) {
+    thread_local Placement placement;
+    const int cpu = sched_getcpu();
+    if (cpu != placement.cpu_ || threads != placement.threads_) placement.refresh(cpu, threads);
+    return placement;
+  }
+  void apply_to_worker() const {
+    thread_local int avoided = -1;
+    if (avoided == cpu_ || !usable_) return;
+    sched_setaffinity(0, sizeof others_, &others_);
+    avoided = cpu_;
+  }
+
+ private:
+  void refresh(int cpu, int threads) {
+    cpu_ = cpu, threads_ = threads;
+    usable_ = cpu >= 0 && cpu < CPU_SETSIZE && sched_getaffinity(0, sizeof others_, &others_) == 0 &&
+              CPU_COUNT(&others_) >= threads && CPU_ISSET(cpu, &others_);
+    if (usable_) CPU_CLR(cpu, &others_);
+  }
+
+  int cpu_ = -1, threads_ = 0;
+  bool usable_ = false;
+  cpu_set_t others_;
+};
+#else
+struct Placement {
+  static Placement of_caller(int) { return {}; }
+  void apply_to_worker() const {}
+};
+#endif
+
 // Runs body(thread, threads) on the whole team, between the hooks, and rethrows what it threw.
 template <class Body>
 void fork_region(int threads, Region& region, const Body& body) {
   static const int registered = pthread_atfork(nullptr, nullptr, [] { forked_child.store(true); });
   (void)registered;
   void* const hook_state = region_hooks.enter ? region_hooks.enter() : nullptr;
+  const Placement& placement = Placement::of_caller(threads);
   auto member = [&] {
     RegionScope scope;
+    const int thread = omp_get_thread_num();
+    if (thread != 0) placement.apply_to_worker();
     try {
-      body(omp_get_thread_num(), omp_get_num_threads());
+      body(thread, omp_get_num_threads());
     } catch (const TeamAborted&) {
     } catch (...) { region.capture(); }
   };

@@ -9,9 +9,11 @@ from timeit import Timer
 
 from pydl.bench.case import Case, Statement
 
-SAMPLE_SECONDS = 2e-3
-# Idle OpenMP workers of the library that ran before spin for some milliseconds and would hold a core.
-PAUSE_SECONDS = 5e-3
+SAMPLE_SECONDS = 4e-3
+# Before each sample: a thread pool that slept may wake with two threads on one core until the next balancing ticks.
+WARM_SECONDS = 12e-3
+# The idle workers of the library that ran before would hold a core: OpenMP's spin for about 3 ms, OpenBLAS's for about 26.
+PAUSE_SECONDS = 30e-3
 
 
 @dataclass
@@ -44,6 +46,14 @@ def executions(timer: Timer, seconds: float) -> int:
     return number
 
 
+def warm_up(timer: Timer) -> None:
+    """Brings the operands back into the caches and the library's threads onto their cores."""
+    end = time.perf_counter() + WARM_SECONDS
+    timer.timeit(1)
+    while time.perf_counter() < end:
+        timer.timeit(1)
+
+
 def measure(case: Case, statements: dict[str, Statement], rounds: int) -> Measurement:
     timers = {name: statement.timer() for name, statement in statements.items()}
     numbers = {}
@@ -56,7 +66,7 @@ def measure(case: Case, statements: dict[str, Statement], rounds: int) -> Measur
     for _ in range(rounds):
         for name, timer in timers.items():
             with statements[name].context():
-                timer.timeit(1)  # brings the operands back into the caches
+                warm_up(timer)
                 samples[name].append(timer.timeit(numbers[name]) / numbers[name])
             time.sleep(PAUSE_SECONDS)
     return Measurement(case, samples)
