@@ -378,6 +378,19 @@ PYDL_INLINE void pack_columns(T* packed, int64_t stride, const T* b, int64_t cs,
   }
 }
 
+// Whole panels of B, whose rows are contiguous, side by side: long pieces of a row at a time, since a panel's own piece
+// is two cache lines and the processor fetches ahead along a row only.
+template <class T, int Panels> PYDL_INLINE void pack_panels(T* packed, const T* b, int64_t rs, int64_t k) {
+  constexpr int64_t L = vec<T>::size, kPanel = 2 * L;
+  for (int64_t p = 0; p < k; ++p, b += rs, packed += kPanel) {
+    PYDL_UNROLL for (int q = 0; q < 2 * Panels; ++q) __builtin_prefetch(b + 2 * rs + q * L);
+    PYDL_UNROLL for (int q = 0; q < Panels; ++q) {
+      vec<T>::load(b + q * kPanel).store(packed + q * k * kPanel);
+      vec<T>::load(b + q * kPanel + L).store(packed + q * k * kPanel + L);
+    }
+  }
+}
+
 template <class T> void pack_b(T* packed, const T* b, int64_t rs, int64_t cs, int64_t k, int64_t n) {
   constexpr int64_t L = vec<T>::size, kPanel = 2 * L;
   int64_t stride;
@@ -385,13 +398,11 @@ template <class T> void pack_b(T* packed, const T* b, int64_t rs, int64_t cs, in
     const int64_t width = n - j < kPanel ? n - j : kPanel;
     const T* const in = b + j * cs;
     stride = (width + L - 1) / L * L;
-    if (cs == 1 && width == kPanel) {
-      for (int64_t p = 0; p < k; ++p) {
-        __builtin_prefetch(in + (p + 8) * rs);
-        __builtin_prefetch(in + (p + 8) * rs + L);
-        vec<T>::load(in + p * rs).store(packed + p * kPanel);
-        vec<T>::load(in + p * rs + L).store(packed + p * kPanel + L);
-      }
+    if (cs == 1 && n - j >= 8 * kPanel) {
+      pack_panels<T, 8>(packed, in, rs, k);
+      j += 7 * kPanel, packed += 7 * k * kPanel;
+    } else if (cs == 1 && width == kPanel) {
+      pack_panels<T, 1>(packed, in, rs, k);
     } else if (cs == 1) {
       for (int64_t p = 0; p < k; ++p)
         for (int64_t q = 0; q < width; q += L) {

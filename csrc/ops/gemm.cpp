@@ -128,10 +128,11 @@ template <class T> GemmBlock<T> block_of(const GemmBlock<T>& g, Range rows, Rang
 }
 
 // How C is dealt out to a team: a grid of rows x columns of rectangles, the cheapest for its members. The unit of cost
-// is a vector multiply-add per unit of k; packing a value costs about one, reading it a fraction.
+// is a vector multiply-add per unit of k; packing a value costs about one, reading it a fraction. Where two members write
+// one row of C, prefetching moves the lines around their border from core to core and back.
 struct Grid { int rows, columns; };
 template <class T> Grid make_grid(const GemmBlock<T>& g, const Plan& plan, int team, int64_t unit) {
-  constexpr int64_t kBarrier = 4000;
+  constexpr int64_t kBarrier = 4000, kBorder = 128;
   const int64_t vector = kernels<T>().gemm.blocking.vector;
   Grid best{1, 1};
   int64_t best_cost = INT64_MAX;
@@ -139,6 +140,7 @@ template <class T> Grid make_grid(const GemmBlock<T>& g, const Plan& plan, int t
     const int columns = team / rows;
     const int64_t m = ceil_div(g.m, rows), n = std::min(g.n, ceil_div(ceil_div(g.n, unit), columns) * unit);
     int64_t cost = m * ceil_div(n, vector) + (m + n) / 4;
+    if (columns > 1) cost += m * kBorder / std::max<int64_t>(g.k, 1);
     if (plan.pack_a) cost += m;
     if (plan.pack_b) cost += rows == 1 ? n : ceil_div(3 * g.n, 2 * team) + kBarrier / g.k;
     if (cost < best_cost) best_cost = cost, best = {rows, columns};
