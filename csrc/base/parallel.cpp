@@ -178,9 +178,10 @@ void parallel_ranges(int64_t n, int64_t grain, RangeFn fn, void* context, bool d
     });
   } else {
     fork_region(threads, region, [&](int thread, int size) {
-      const int64_t each = grains / size, extra = grains % size;
+      const int64_t pieces = std::min<int64_t>(size, grains), unit = grain >= 64 ? 64 : 1, units = (n - 1) / unit + 1;
+      const int64_t each = units / pieces, extra = units % pieces;
       const int64_t first = thread * each + std::min<int64_t>(thread, extra), last = first + each + (thread < extra);
-      if (first < last) fn(context, first * grain, std::min(n, last * grain));
+      if (thread < pieces && first < last) fn(context, first * unit, std::min(n, last * unit));
     });
   }
 }

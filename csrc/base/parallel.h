@@ -20,16 +20,15 @@ void set_num_threads(int n);
 bool in_parallel_region();
 
 // Work worth waking the other threads for, in nanoseconds of one core's time.
-inline constexpr int64_t kParallelThresholdNs = 8000;
+inline constexpr int64_t kParallelThresholdNs = 6000;
 
 using RangeFn = void (*)(void* context, int64_t begin, int64_t end);
-// Calls fn(context, begin, end) on disjoint sub-ranges that cover [0, n), each a multiple of `grain` long but for the
-// last, concurrently when n > grain and more than one thread is set. Exceptions thrown by fn are rethrown here.
-// Sub-ranges are handed out contiguously, one a thread (static), unless `dynamic`, where threads take a grain at a
-// time.
+// Calls fn(context, begin, end) on disjoint sub-ranges that cover [0, n), concurrently when n > grain and more than one
+// thread is set. Exceptions thrown by fn are rethrown here. Sub-ranges are equal, one a thread, n / grain of them at most
+// and with cuts at multiples of 64 where the grain is that long; unless `dynamic`, where threads take a grain at a time.
 void parallel_ranges(int64_t n, int64_t grain, RangeFn fn, void* context, bool dynamic = false);
 
-// f(begin, end) over [0, n) in pieces of at least `grain` indices. n <= grain runs inline without any overhead.
+// f(begin, end) over [0, n), an equal piece a thread. n <= grain runs inline without any overhead.
 template <class F>
 void parallel_for(int64_t n, int64_t grain, F&& f) {
   if (n <= 0) return;
@@ -44,8 +43,8 @@ void parallel_for(int64_t n, int64_t grain, F&& f) {
 // f(begin, end) over the fixed grid of chunks of `grain` indices, whatever the thread count: for work whose bits depend on
 // where it is cut.
 template <class F> void parallel_chunks(int64_t n, int64_t grain, F&& f) {
-  parallel_for(n, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; b += grain) f(b, b + grain < end ? b + grain : end);
+  parallel_for((n + grain - 1) / grain, 1, [&](int64_t chunk, int64_t end) {
+    for (; chunk < end; ++chunk) f(chunk * grain, (chunk + 1) * grain < n ? (chunk + 1) * grain : n);
   });
 }
 

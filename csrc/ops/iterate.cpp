@@ -235,7 +235,6 @@ void prepare_output(const char* op, const Out& out, IntSpan sizes, DType result)
 }
 
 Tensor run_pointwise(const PointwiseCall& call, std::span<const Input> inputs, const Out& out) {
-  FlushDenormals flush;
   alignas(8) char scalars[kMaxInputs][8];
 
   // The common case: contiguous operands of one shape, no conversion, a fresh result.

@@ -90,6 +90,7 @@ Tensor as_tensor(const Operand& o, DType dtype) {
 
 // Backward of a unary row, fused: one loop over the gradient and what was saved.
 Tensor fused_backward(const PointwiseRow& row, const Tensor& g, const Tensor& saved, const double* params) {
+  const FlushDenormals flush;
   const DType compute = compute_dtype(g.dtype());
   SmallVector<Input, 5> in;
   in.push_back({g, compute});
