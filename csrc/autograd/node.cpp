@@ -149,8 +149,8 @@ Tensors AccumulateGrad::apply(const Tensors& grads) {
   if (!g.defined()) return {};
   History& h = *history(variable);
   if (!h.grad.defined()) {
-    // A gradient that nobody else holds becomes the grad itself; else a copy does.
-    const bool ours = g.ref().use_count() == 1 && g.storage().use_count() == 1 && !g.may_self_overlap() &&
+    // A gradient that nobody else holds, and that later ones can be added to, becomes the grad itself; else a copy does.
+    const bool ours = g.ref().use_count() == 1 && g.storage().use_count() == 1 && !g.storage()->read_only && !g.may_self_overlap() &&
                       same(g.strides(), variable.strides());
     if (mode.grad) h.grad = arithmetic.clone(g);
     else h.grad = ours ? g : arithmetic.clone(g);
@@ -198,7 +198,7 @@ Tensor Saved::get() const {
 // ---- in-place writes ------------------------------------------------------------------------------------------------
 
 void check_inplace(const char* op, const Tensor& self) {
-  if (self.storage()->read_only) fail(op, ": expected memory that may be written, got a read-only tensor");
+  check_writable(op, self);
   if (self.impl()->inference && !mode.inference && mode.grad)
     fail(op, ": expected a tensor made outside inference_mode, got ", self, " made inside it");
   if (!mode.grad) return;

@@ -222,6 +222,7 @@ void check_overlap(const char* op, const Tensor& out, std::span<const Input> inp
 }  // namespace
 
 void prepare_output(const char* op, const Out& out, IntSpan sizes, DType result) {
+  check_writable(op, out.target);
   if (out.kind == Out::Kind::Inplace) {
     if (!same(out.target.sizes(), sizes))
       fail<ShapeError>(op, "_: expected operands that broadcast to ", show(out.target.sizes()), ", got ", show(sizes));
@@ -229,7 +230,6 @@ void prepare_output(const char* op, const Out& out, IntSpan sizes, DType result)
     resize_output(op, out.target, sizes);
   }
   check_can_cast(op, result, out.target.dtype());
-  if (out.target.storage()->read_only) fail(op, ": expected memory that may be written, got a read-only tensor");
   if (out.target.may_self_overlap())
     fail(op, ": expected an output whose elements do not share memory, got ", out.target, " with strides ", show(out.target.strides()));
 }

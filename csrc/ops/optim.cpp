@@ -71,7 +71,7 @@ class Update {
       fail<TypeError>(op, ": expected a gradient and states of ", param.dtype(), ", got ", t);
   }
   static void check_written(const char* op, const Tensor& t) {
-    if (t.storage()->read_only) fail(op, ": expected writable memory, got a read-only tensor ", t);
+    check_writable(op, t);
     if (!t.is_contiguous() && t.may_self_overlap())
       fail(op, ": expected elements with memory of their own, got an expanded tensor ", t);
   }

@@ -141,6 +141,7 @@ Tensor deliver(const Operator& op, const Tensor& result, const Out& out) {
   const char* name = op.schema.name.c_str();
   if (out.kind == Out::Kind::Inplace && !same(result.sizes(), out.target.sizes()))
     fail<ShapeError>(name, "_: expected a result of shape ", show(out.target.sizes()), ", got ", result);
+  check_writable(name, out.target);
   if (out.kind == Out::Kind::Given) {
     if (autograd::mode.grad && autograd::requires_grad(result))
       fail(name, ": expected inputs that need no gradient with out=, got one that requires grad");

@@ -117,8 +117,13 @@ Tensor view(const Tensor& x, IntSpan shape) {
   const Dims wanted = infer_shape("view", shape, x.numel());
   const auto strides = view_strides(x, wanted);
   if (!strides) {
-    // Dense channels-last memory whose contiguous twin could be viewed: a copy, as docs/differences.md tells.
-    if (x.is_channels_last()) return reshape(x, shape);
+    // Dense channels-last memory, whose contiguous twin could be viewed: a copy, as docs/differences.md tells. Code
+    // that wrote into the view would expect to find that in x, so nobody may write.
+    if (x.is_channels_last()) {
+      const Tensor copy = clone(x, MemoryFormat::Contiguous);
+      copy.storage()->read_only = copy.storage()->view_copy = true;
+      return view(copy, wanted);
+    }
     fail<ShapeError>("view: expected a shape compatible with strides ", show(x.strides()), " of shape ", show(x.sizes()), ", got ", show(wanted),
          "; use reshape()");
   }

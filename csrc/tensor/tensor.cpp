@@ -162,6 +162,14 @@ bool Tensor::may_self_overlap() const {
   return false;
 }
 
+void check_writable(const char* op, const Tensor& t) {
+  if (!t.storage()->read_only) return;
+  if (t.storage()->view_copy)
+    fail(op, ": expected memory that may be written, got the copy that view made of a channels-last tensor, which a write "
+             "would not reach; use reshape() instead of view(), or clone() before the write");
+  fail(op, ": expected memory that may be written, got a read-only tensor");
+}
+
 bool memory_overlaps(const Tensor& a, const Tensor& b) {
   if (a.numel() == 0 || b.numel() == 0) return false;
   auto bytes = [](const Tensor& t) {

@@ -26,7 +26,8 @@ struct Storage : RefCounted {
   void* data = nullptr;
   size_t nbytes = 0;
   std::atomic<uint32_t> version{0};
-  bool read_only = false;  // imported from a read-only buffer
+  bool read_only = false;  // imported from a read-only buffer, or what view copied
+  bool view_copy = false;  // the latter: a write would miss the tensor that was viewed
   bool shared = false;     // visible outside (NumPy, buffer, DLPack): writes there do not bump the version
   void (*release)(void* context) = nullptr;  // for imported memory; null: from our allocator
   void* context = nullptr;
@@ -120,6 +121,8 @@ class Tensor {
 
 using Tensors = SmallVector<Tensor, 3>;
 
+// Raises where the memory may not be written: a read-only import, or the copy that `view` made.
+void check_writable(const char* op, const Tensor& t);
 // Could writing one of these change the other?
 bool memory_overlaps(const Tensor& a, const Tensor& b);
 

@@ -103,6 +103,52 @@ def test_memory_formats():
     assert pydl.empty_like(y).stride() == y.stride() and y.clone().stride() == y.stride()
 
 
+def channels_last_image():
+    return pydl.arange(120.0).reshape(2, 3, 4, 5).to(memory_format=pydl.channels_last)
+
+
+def test_view_of_channels_last_is_a_copy():
+    x = channels_last_image().requires_grad_()
+    y = x.view(2, -1)
+    assert y.is_contiguous() and y.data_ptr() != x.data_ptr() and y.tolist() == x.reshape(2, -1).tolist()
+    (y * pydl.arange(60.0)).sum().backward()
+    assert x.grad.flatten().tolist() == 2 * list(range(60))
+    assert y.clone().add_(1).shape == x.reshape(2, -1).detach().add_(1).shape == (2, 60)
+
+
+@pytest.mark.parametrize("write", [
+    lambda y: y.add_(1), lambda y: y.zero_(), lambda y: y[0].mul_(2), lambda y: y.detach().copy_(y + 1),
+    lambda y: y.__setitem__(0, 1.0), lambda y: y.__setitem__(y > 3, 1.0), lambda y: pydl.add(y, 1, out=y),
+    lambda y: pydl.cumsum(y, 0, out=y), lambda y: y.uniform_(), lambda y: y.index_add_(0, pydl.tensor([0]), y[:1]),
+    lambda y: pydl.optim.SGD([pydl.nn.Parameter(y)], lr=1).param_groups[0]["params"][0].data.sub_(1),
+])  # fmt: skip
+def test_copy_that_view_made_is_not_written(write):
+    x = channels_last_image()
+    y = x.view(2, -1)
+    before = y.tolist()
+    with pytest.raises(RuntimeError, match=r"expected .* view .*reshape.*clone"):
+        write(y)
+    assert y.tolist() == before
+    with pytest.raises(ValueError, match="read-only"):
+        y.numpy()[0] = 1
+
+
+def test_gradient_that_view_copied_accumulates():
+    class Flatten(pydl.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.reshape(2, 3, 4, 5).to(memory_format=pydl.channels_last)
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad.to(memory_format=pydl.channels_last).view(120)
+
+    x = pydl.ones(120, requires_grad=True)
+    for _ in range(2):
+        (Flatten.apply(x) * channels_last_image()).sum().backward()
+    assert x.grad.tolist() == [2.0 * i for i in range(120)]
+
+
 @pytest.mark.parametrize("make", [lambda x: x.t(), lambda x: x.permute(1, 0), lambda x: x[:, ::2],
     lambda x: x.t()[::2]])
 def test_pointwise_keeps_dense_strides(make, torch_or_fail):
