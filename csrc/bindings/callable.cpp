@@ -287,6 +287,7 @@ class Installer {
 }  // namespace
 
 void add_operators(py::module_& m) {
+  if (!registration_errors().empty()) throw py::import_error(registration_errors());
   function_type = make_callable_type("pydl.function", 0, false);
   method_type = make_callable_type("pydl.method", Py_TPFLAGS_METHOD_DESCRIPTOR, true);
   Installer installer(m);

@@ -16,6 +16,11 @@ std::vector<const Operator*>& registry() {
   return list;
 }
 
+std::string& errors() {
+  static std::string lines;
+  return lines;
+}
+
 [[noreturn]] void malformed(std::string_view schema, std::string_view why) {
   fail<ValueError>("operator: expected a schema like \"name(Tensor input, int dim=0) -> Tensor\", got \"", schema, "\" (", why, ")");
 }
@@ -56,16 +61,26 @@ ArgType parse_type(std::string_view t, std::string_view schema) {
 Argument parse_default(std::string_view text, ArgType type, std::string_view schema) {
   if (text == "None") return {};
   if (text == "True" || text == "False") return {Scalar(text == "True")};
-  if (type == ArgType::String) return {std::string(text.substr(1, text.size() - 2))};
+  auto read = [](std::string_view s, auto& number) {
+    const auto [end, error] = std::from_chars(s.begin(), s.end(), number);
+    return error == std::errc() && end == s.end();
+  };
+  if (type == ArgType::String || type == ArgType::IntList) {
+    if (text.size() < 2) malformed(schema, "unreadable default");
+    text = text.substr(1, text.size() - 2);  // without quotes or brackets
+  }
+  if (type == ArgType::String) return {std::string(text)};
+  int64_t i;
   if (type == ArgType::IntList) {
     Dims dims;
-    for (auto part : split(text.substr(1, text.size() - 2))) dims.push_back(std::stoll(std::string(part)));
+    for (auto part : split(text)) {
+      if (!read(part, i)) malformed(schema, "unreadable default");
+      dims.push_back(i);
+    }
     return {dims};
   }
-  int64_t i;
-  if (auto [end, ec] = std::from_chars(text.begin(), text.end(), i); ec == std::errc() && end == text.end()) return {Scalar(i)};
-  double d;
-  if (auto [end, ec] = std::from_chars(text.begin(), text.end(), d); ec == std::errc() && end == text.end()) return {Scalar(d)};
+  if (read(text, i)) return {Scalar(i)};
+  if (double d; read(text, d)) return {Scalar(d)};
   malformed(schema, "unreadable default");
 }
 
@@ -98,6 +113,7 @@ Schema parse_schema(std::string_view text) {
   const size_t open = text.find('('), arrow = text.rfind("->"), close = text.rfind(')', arrow);
   if (open == text.npos || arrow == text.npos || close == text.npos) malformed(text, "no parameter list or result");
   s.name = trim(text.substr(0, open));
+  if (s.name.empty()) malformed(text, "no name");
   bool keyword_only = false;
   for (auto part : split(text.substr(open + 1, close - open - 1))) {
     if (part == "*") keyword_only = true;
@@ -114,12 +130,9 @@ Schema parse_schema(std::string_view text) {
 }
 
 const std::vector<const Operator*>& operators() { return registry(); }
+const std::string& registration_errors() { return errors(); }
 
-namespace detail {
-
-void add_operator(const Operator* op) { registry().push_back(op); }
-
-void check_signature(const Operator& op, std::initializer_list<ArgType> types) {
+static void check_signature(const Operator& op, std::initializer_list<ArgType> types) {
   std::vector<ArgType> expected;
   for (const Parameter& p : op.schema.parameters)
     if (p.type != ArgType::Device && p.name != "requires_grad") expected.push_back(p.type);
@@ -132,7 +145,13 @@ void check_signature(const Operator& op, std::initializer_list<ArgType> types) {
     malformed(op.schema.text, "the C++ function takes other types");
 }
 
-}  // namespace detail
+void detail::enroll(Operator& op, std::string_view schema, std::initializer_list<ArgType> types) noexcept {
+  try {
+    op.schema = parse_schema(schema);
+    check_signature(op, types);
+    registry().push_back(&op);
+  } catch (const Error& e) { (errors() += e.what()) += '\n'; }
+}
 
 namespace {
 

@@ -127,13 +127,16 @@ struct Operator {
 
 // All operators, in registration order. Frozen once the module is imported.
 const std::vector<const Operator*>& operators();
+// What was wrong with those that could not be registered, a line each. Registration runs while the library loads, where
+// an exception would end the process; the import raises instead.
+const std::string& registration_errors();
 
 // ---- boxing --------------------------------------------------------------------------------------------------------
 
 namespace detail {
 
-void add_operator(const Operator* op);
-void check_signature(const Operator& op, std::initializer_list<ArgType> types);
+// Reads the schema, compares it with the C++ function's argument types and adds the operator; noted if that fails.
+void enroll(Operator& op, std::string_view schema, std::initializer_list<ArgType> types) noexcept;
 
 template <class T> struct unbox;  // unbox<T>::type is the ArgType; unbox<T>::get(Argument&) the C++ value
 template <> struct unbox<const Tensor&> {
@@ -244,14 +247,13 @@ template <class T> constexpr ArgType arg_type() {
 
 template <class R, class... A>
 Operator::Operator(R (*f)(A...), std::string_view schema_text, int variant_flags, const char* docstring)
-    : schema(parse_schema(schema_text)), variants(variant_flags), doc(docstring),
-      native_out(detail::has_out<A...>::value), function(reinterpret_cast<const void*>(f)) {
+    : variants(variant_flags), doc(docstring), native_out(detail::has_out<A...>::value),
+      function(reinterpret_cast<const void*>(f)) {
   invoke = [](const void* function, Argument* args, const Out& out) {
     return detail::invoke(reinterpret_cast<R (*)(A...)>(const_cast<void*>(function)), args, out,
                           std::index_sequence_for<A...>());
   };
-  detail::check_signature(*this, {detail::arg_type<A>()...});
-  detail::add_operator(this);
+  detail::enroll(*this, schema_text, {detail::arg_type<A>()...});
 }
 
 }  // namespace pydl
