@@ -146,6 +146,7 @@ class Application {
       const Tensor t = attach(unwrap(o.ptr()), node, uint32_t(i), outputs.size());
       tensors.push_back(t);
       finished[i] = wrapped(t);
+      track(finished[i].ptr());  // ctx may hold it: a cycle
     }
     save(*raw, tensors, outputs);
     return finished;
@@ -196,6 +197,14 @@ class Application {
 };
 
 }  // namespace
+
+int visit_function(const autograd::Node& node, visitproc visit, void* arg) {
+  if (const auto* n = dynamic_cast<const PythonNode*>(&node)) {
+    Py_VISIT(n->function.ptr());
+    Py_VISIT(n->context.ptr());
+  }
+  return 0;
+}
 
 void add_functions(py::module_& m) {
   auto marks = [](std::vector<Tensor> Context::*list) {

@@ -75,6 +75,7 @@ PyObject* register_hook(PyObject* self, PyObject* function) {
     }
     auto& hooks = node->more().tensor_hooks;
     std::erase_if(hooks, [](auto& h) { return is_removed(h.second); });
+    track(self);
     const uint32_t output = autograd::history(t)->output;
     // The retained gradient is the one that all hooks have seen.
     const auto at = std::find_if(hooks.begin(), hooks.end(), [&](auto& h) {
@@ -287,21 +288,33 @@ std::vector<Tensor> to_tensors(const py::object& o, const char* what, bool optio
   return tensors;
 }
 
+// The node that this tensor alone holds, or nothing.
+static autograd::Node* own_node(const autograd::History& h) { return h.grad_fn.use_count() == 1 ? h.grad_fn.get() : nullptr; }
+
 int visit_hooks(const Tensor& t, visitproc visit, void* arg) {
   const autograd::History* h = autograd::history(t);
   if (!h) return 0;
+  auto visit_hook = [&](const std::shared_ptr<autograd::Hook>& hook) {
+    if (auto* p = dynamic_cast<PythonHook*>(hook.get()); p && hook.use_count() == 1) Py_VISIT(p->function.ptr());
+    return 0;
+  };
   for (const Hooks* hooks : {&h->hooks, &h->post_accumulate})
     for (const auto& hook : *hooks)
-      if (auto* p = dynamic_cast<PythonHook*>(hook.get()); p && hook.use_count() == 1) Py_VISIT(p->function.ptr());
-  return 0;
+      if (const int status = visit_hook(hook)) return status;
+  const autograd::Node* node = own_node(*h);
+  if (!node) return 0;
+  if (node->extras)
+    for (const auto& [output, hook] : node->extras->tensor_hooks)
+      if (const int status = visit_hook(hook)) return status;
+  return visit_function(*node, visit, arg);
 }
 
 void clear_hooks(const Tensor& t) {
   autograd::History* h = autograd::history(t);
   if (!h) return;
-  for (Hooks* hooks : {&h->hooks, &h->post_accumulate}) {
-    const Hooks dropped = std::exchange(*hooks, {});  // destroyed after the history lets go of them
-  }
+  // Hooks are destroyed after the history has let go of them. A ctx clears itself.
+  for (Hooks* hooks : {&h->hooks, &h->post_accumulate}) const Hooks dropped = std::exchange(*hooks, {});
+  if (autograd::Node* node = own_node(*h); node && node->extras) const auto dropped = std::exchange(node->extras->tensor_hooks, {});
 }
 
 PyGetSetDef autograd_properties[] = {

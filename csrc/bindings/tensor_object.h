@@ -5,8 +5,8 @@
 // of its own (a subclass, attributes, weak references) is kept: ownership flips, the impl owns the object, and flips
 // back when Python asks for the tensor again. A plain object just goes; the next look at the tensor makes a new one.
 #pragma once
+#include "autograd/node.h"
 #include "bindings/python.h"
-#include "tensor/tensor.h"
 
 namespace pydl::python {
 
@@ -41,8 +41,11 @@ extern PyGetSetDef attribute_properties[], autograd_properties[];
 extern PyType_Slot number_slots[], conversion_slots[], container_slots[], buffer_slots[];
 PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs);
 
-// Python objects that C++ keeps for a tensor (hooks), for the garbage collector.
+// Python objects that C++ keeps for a tensor, for the garbage collector: its hooks, and the ctx of the custom function
+// that made it. Of those at its node only what nobody else holds: a cycle through a node that a second output, a later
+// operation or a grad_fn object shares is not seen.
 int visit_hooks(const Tensor& t, visitproc visit, void* arg);
 void clear_hooks(const Tensor& t);
+int visit_function(const autograd::Node& node, visitproc visit, void* arg);
 
 }  // namespace pydl::python

@@ -247,3 +247,57 @@ def test_hooks_do_not_leak():
     del big, y, x
     gc.collect()
     assert gone() is None
+
+
+class KeepsItsOutput(pydl.autograd.Function):
+    """ctx holds the output, whose node holds ctx."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.output = x * 2
+        return ctx.output
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * 2
+
+
+def collected(make) -> bool:
+    """Does the garbage collector free what make() left in a cycle?"""
+    gc.disable()
+    try:
+        gone = make()
+        assert gone() is not None, "without the collector the cycle should live"
+        gc.collect()
+        return gone() is None
+    finally:
+        gc.enable()
+
+
+def test_cycle_through_ctx_is_collected():
+    def make():
+        y = KeepsItsOutput.apply(pydl.ones(3, requires_grad=True))
+        y.sum().backward()
+        return weakref.ref(y)
+
+    assert collected(make)
+
+
+def test_cycle_through_a_hook_is_collected():
+    def make():
+        y = pydl.ones(3, requires_grad=True) * 2
+        y.register_hook(lambda g: g * y.detach())
+        return weakref.ref(y)
+
+    assert collected(make)
+
+
+def test_collector_leaves_live_graphs_alone():
+    x = pydl.ones(3, requires_grad=True)
+    y = KeepsItsOutput.apply(x)
+    loss, node = (y * y).sum(), y.grad_fn
+    y.register_hook(lambda g, keep=[y]: g + 0 * keep[0].detach())
+    del y
+    gc.collect()
+    loss.backward()
+    assert x.grad.tolist() == [8, 8, 8] and node.name() == "KeepsItsOutputBackward"
