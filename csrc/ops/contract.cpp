@@ -267,8 +267,9 @@ Tensor cross_dim(const Tensor& a, const Tensor& b, int64_t dim) {
   const int64_t d = wrap_dim("cross", dim, x.dim());
   if (x.size(d) != 3) fail<ShapeError>("cross: expected size 3 along dimension ", d, ", got ", show(shape));
   auto at = [d](const Tensor& t, int64_t i) { return select(t, d, i); };
-  return stack({sub(mul(at(x, 1), at(y, 2)), mul(at(x, 2), at(y, 1))), sub(mul(at(x, 2), at(y, 0)), mul(at(x, 0), at(y, 2))),
-                sub(mul(at(x, 0), at(y, 1)), mul(at(x, 1), at(y, 0)))}, d);
+  return in_format_of(x, stack({sub(mul(at(x, 1), at(y, 2)), mul(at(x, 2), at(y, 1))),
+                                sub(mul(at(x, 2), at(y, 0)), mul(at(x, 0), at(y, 2))),
+                                sub(mul(at(x, 0), at(y, 1)), mul(at(x, 1), at(y, 0)))}, d));
 }
 Tensor cross(const Tensor& a, const Tensor& b, std::optional<int64_t> dim) {
   if (dim) return cross_dim(a, b, *dim);

@@ -9,6 +9,7 @@
 #include "ops/iterate.h"
 #include "ops/pointwise.h"
 #include "ops/view.h"
+#include "tensor/memory_order.h"
 
 namespace pydl {
 
@@ -171,6 +172,11 @@ Tensor contiguous(const Tensor& x, std::optional<MemoryFormat> format) {
   const MemoryFormat f = format.value_or(MemoryFormat::Contiguous);
   if (f == MemoryFormat::Preserve) fail("contiguous: expected contiguous_format or channels_last, got preserve_format");
   return x.is_contiguous(f) ? x : clone(x, f);
+}
+
+Tensor in_format_of(const Tensor& model, const Tensor& x) {
+  const bool turns = lies_channels_last(model) && x.dim() == model.dim() && !lies_channels_last(x);
+  return turns ? contiguous(x, MemoryFormat::ChannelsLast) : x;
 }
 
 namespace {

@@ -13,6 +13,8 @@ Tensor zero_(const Tensor& into);
 Tensor cast(const Tensor& x, DType dtype);
 Tensor clone(const Tensor& x, std::optional<MemoryFormat> format = {});
 Tensor contiguous(const Tensor& x, std::optional<MemoryFormat> format = {});
+// x in the memory format of an image `model`: itself, or a channels-last copy.
+Tensor in_format_of(const Tensor& model, const Tensor& x);
 // Memory with the shape and, for Preserve, the strides order of x.
 Tensor empty_like(const Tensor& x, std::optional<DType> dtype = {}, std::optional<MemoryFormat> format = {});
 

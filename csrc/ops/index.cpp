@@ -9,6 +9,7 @@
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
+#include "tensor/memory_order.h"
 
 namespace pydl {
 
@@ -111,12 +112,13 @@ Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source)
   const MaskChunks chunks(flags);
   if (chunks.count() > source.numel())
     fail("masked_scatter: expected a source of at least ", chunks.count(), " elements, got ", source);
-  const Tensor y = clone(expand(x.alias(), shape), MemoryFormat::Contiguous);
+  Tensor y = clone(expand(x.alias(), shape), MemoryFormat::Contiguous);
   visit_bits(x.item_size(), [&]<class T>(type_tag<T>) {
     chunks.each([&](int64_t begin, int64_t size, int64_t before, int64_t) {
       move_kernels<T>().masked_scatter(y.data<T>() + begin, flags.data<uint8_t>() + begin, values.data<T>() + before, size);
     });
   });
+  y = in_format_of(x, y);
   if (autograd::needed(x, source))
     autograd::record("MaskedScatterBackward", y, {x, source},
                      [flags, sizes = Dims(x.sizes()), from = Dims(source.sizes())](const Tensor& g) {
@@ -172,15 +174,35 @@ struct Addressed {
   }
 };
 
+Tensor read(const Tensor& x, const std::vector<Tensor>& indices) {
+  const Addressed a(x, indices);
+  const Picks p(a.x, a.indices);
+  const Tensor y = Tensor::empty(p.result_sizes, x.dtype());
+  if (y.numel() > 0) read_picks(y, a.x, p);
+  return y;
+}
+
+// The dimension along which one vector, and nothing else, indexes: what it picks from images are images. Else -1.
+int64_t picked_dim(const std::vector<Tensor>& indices) {
+  int64_t dim = -1;
+  for (size_t d = 0; d < indices.size(); ++d) {
+    if (!indices[d].defined()) continue;
+    if (dim >= 0 || indices[d].dim() != 1) return -1;
+    dim = int64_t(d);
+  }
+  return dim;
+}
+
 }  // namespace
 
 Tensor index(const Tensor& x, const std::vector<Tensor>& indices) {
   if (covers(indices, x)) return masked_select(x, indices[0]);
   Call call("index");
-  const Addressed a(x, indices);
-  const Picks p(a.x, a.indices);
-  const Tensor y = Tensor::empty(p.result_sizes, x.dtype());
-  if (y.numel() > 0) read_picks(y, a.x, p);
+  const int64_t picked = picked_dim(indices);
+  const MemoryOrder order(x);
+  // Whole images are picked as they lie.
+  Tensor y = picked == 0 ? order.to_logical(read(order.to_memory(x), indices)) : read(x, indices);
+  if (picked > 0) y = in_format_of(x, y);
   if (autograd::needed(x))
     autograd::record("IndexBackward", y, {x}, [indices, sizes = Dims(x.sizes())](const Tensor& g) {
       return index_put_(autograd::arithmetic.zeros(sizes, g.dtype()), indices, g, true);

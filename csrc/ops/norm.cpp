@@ -72,7 +72,7 @@ Tensor isin(const Operand& elements, const Operand& test, bool, bool invert) {
   const Tensor x = elements.is_tensor() ? elements.tensor() : scalar_tensor(elements.scalar());
   const Tensor t = test.is_tensor() ? reshape(test.tensor(), Dims{-1}) : scalar_tensor(test.scalar());
   const Tensor found = t.dim() == 0 ? eq(x, t) : t.numel() == 0 ? full(x.sizes(), Scalar(false)) : any(eq(unsqueeze(x, -1), t), Dims{-1});
-  return invert ? logical_not(found) : found;
+  return in_format_of(x, invert ? logical_not(found) : found);
 }
 
 bool is_nonzero(const Tensor& x) {

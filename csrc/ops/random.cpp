@@ -107,7 +107,7 @@ Tensor randint(int64_t low, int64_t high, IntSpan size, GeneratorArg g, std::opt
 }
 Tensor randint_high(int64_t high, IntSpan size, GeneratorArg g, std::optional<DType> dtype) { return randint(0, high, size, g, dtype); }
 Tensor randint_like(const Tensor& x, int64_t low, int64_t high, std::optional<DType> dtype) {
-  return randint(low, high, x.sizes(), nullptr, dtype.value_or(x.dtype()));
+  return in_format_of(x, randint(low, high, x.sizes(), nullptr, dtype.value_or(x.dtype())));
 }
 Tensor randint_like_high(const Tensor& x, int64_t high, std::optional<DType> dtype) { return randint_like(x, 0, high, dtype); }
 
@@ -151,7 +151,7 @@ Tensor randperm(int64_t n, GeneratorArg g, std::optional<DType> dtype) {
 
 Tensor normal_tensors(const Tensor& mean, const Tensor& std, GeneratorArg g) {
   const Dims shape = broadcast_shapes("normal", mean.sizes(), std.sizes());
-  return add(mul(normal_(Tensor::empty(shape, mean.dtype()), 0, 1, g), std), mean);
+  return add(mean, mul(std, normal_(Tensor::empty(shape, mean.dtype()), 0, 1, g)));
 }
 Tensor normal_mean(const Tensor& mean, double std, GeneratorArg g) { return add(normal_(empty_like(mean), 0, std, g), mean); }
 Tensor normal_std(double mean, const Tensor& std, GeneratorArg g) { return add(mul(normal_(empty_like(std), 0, 1, g), std), Operand(mean)); }

@@ -202,7 +202,7 @@ template <bool kMax> std::tuple<Tensor, Tensor> extreme_dim(const char* op, cons
   refuse_empty(op, x, x.dim() ? Dims{d} : Dims{});
   auto [values, indices] = extreme_index<kMax>(x.alias(), d, keepdim);
   if (autograd::needed(x))
-    autograd::record(kMax ? "MaxBackward" : "MinBackward", values, {x}, [d, keepdim, indices, sizes = Dims(x.sizes())](const Tensor& g) {
+    autograd::record(kMax ? "MaxBackward" : "MinBackward", values, {x}, [d, keepdim, indices = indices, sizes = Dims(x.sizes())](const Tensor& g) {
       return scatter_selected(g, indices, sizes, d, keepdim);
     });
   return {values, indices};

@@ -13,6 +13,7 @@
 #include "ops/reduce_layout.h"
 #include "ops/shape.h"
 #include "ops/view.h"
+#include "tensor/memory_order.h"
 
 namespace pydl {
 
@@ -44,11 +45,12 @@ Tensor reversed(const Tensor& x, int64_t dim) { return x.dim() ? flip(x, Dims{di
 
 // cumsum or cumprod; integers scan in int64.
 template <bool kSum> Tensor scan_values(const Tensor& input, int64_t dim) {
-  const Tensor x = dense(input);
+  const MemoryOrder order(input);
+  const Tensor x = dense(order.to_memory(input));
   const bool integral = is_integral(x.dtype());
   const Tensor y = Tensor::empty(x.sizes(), integral ? DType::Int64 : x.dtype());
   if (x.numel() == 0) return y;
-  const Lines l(x, dim);
+  const Lines l(x, order.dim(dim));
   visit_compute(x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     l.each([&](int64_t at, int64_t cols) {
@@ -60,7 +62,7 @@ template <bool kSum> Tensor scan_values(const Tensor& input, int64_t dim) {
       }
     });
   });
-  return y;
+  return order.to_logical(y);
 }
 
 Tensor prepared(const Tensor& input, std::optional<DType> dtype) {
@@ -112,10 +114,11 @@ Tensor cumprod_gradient(const Tensor& g, const Tensor& x, int64_t dim) {
 template <bool kMax> std::tuple<Tensor, Tensor> running_extreme(const char* op, const Tensor& input, int64_t dim) {
   Call call(op);
   const int64_t d = wrap_dim(op, dim, input.dim());
-  const Tensor x = dense(input);
-  const Tensor values = Tensor::empty(x.sizes(), x.dtype()), indices = Tensor::empty(x.sizes(), DType::Int64);
+  const MemoryOrder order(input);
+  const Tensor x = dense(order.to_memory(input));
+  Tensor values = Tensor::empty(x.sizes(), x.dtype()), indices = Tensor::empty(x.sizes(), DType::Int64);
   if (x.numel() > 0) {
-    const Lines l(x, d);
+    const Lines l(x, order.dim(d));
     visit_compute(x.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       l.each([&](int64_t at, int64_t cols) {
@@ -131,7 +134,8 @@ template <bool kMax> std::tuple<Tensor, Tensor> running_extreme(const char* op, 
       });
     });
   }
-  const Tensor y = cast(values, input.dtype());
+  const Tensor y = order.to_logical(cast(values, input.dtype()));
+  indices = order.to_logical(indices);
   if (autograd::needed(input))
     autograd::record(kMax ? "CummaxBackward" : "CumminBackward", y, {input}, [d, indices, sizes = Dims(input.sizes())](const Tensor& g) {
       return sizes.empty() ? g : scatter_add_(zeros(sizes, g.dtype()), d, indices, g);
@@ -143,16 +147,17 @@ Tensor logcumsumexp(const Tensor& input, int64_t dim) {
   Call call("logcumsumexp");
   if (!is_floating(input.dtype())) fail("logcumsumexp: expected a floating point tensor, got ", input);
   const int64_t d = wrap_dim(call.op, dim, input.dim());
-  const Tensor x = dense(input);
+  const MemoryOrder order(input);
+  const Tensor x = dense(order.to_memory(input));
   const Tensor result = Tensor::empty(x.sizes(), x.dtype());
   if (x.numel() > 0) {
-    const Lines l(x, d);
+    const Lines l(x, order.dim(d));
     visit_float(x.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       l.each([&](int64_t at, int64_t cols) { kernels<T>().reduce.logcumsumexp(result.data<T>() + at, x.data<T>() + at, l.n, cols, l.inner, l.inner); });
     });
   }
-  const Tensor y = cast(result, input.dtype());
+  const Tensor y = order.to_logical(cast(result, input.dtype()));
   if (autograd::needed(input))
     // dx_i = sum_(j >= i) g_j exp(x_i - y_j), its positive and negative terms summed as logarithms.
     autograd::record("LogcumsumexpBackward", y, {input}, [d, x = autograd::save(input), y = autograd::Saved::output(y)](const Tensor& g) {

@@ -96,7 +96,7 @@ Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
   Call call("gather");
   const Along a(call.op, x, dim, index);
   if (a.rows.defined()) return index_select(window(x, index.sizes(), a.dim), a.dim, a.rows);
-  const Tensor y = Tensor::empty(index.sizes(), x.dtype());
+  Tensor y = Tensor::empty(index.sizes(), x.dtype());
   if (y.numel() > 0) {
     const Lines lines(a.x, a.dim, a.index.sizes(), false);
     visit_bits(x.item_size(), [&]<class T>(type_tag<T>) {
@@ -106,6 +106,7 @@ Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
       });
     });
   }
+  y = in_format_of(x, y);
   if (autograd::needed(x))
     autograd::record("GatherBackward", y, {x}, [dim, index, sizes = Dims(x.sizes())](const Tensor& g) {
       return scatter_add_(autograd::arithmetic.zeros(sizes, g.dtype()), dim, index, g);
@@ -205,7 +206,8 @@ Tensor scatter_reduce(const Tensor& x, int64_t dim, const Tensor& index, const T
   const Reduce kind = product ? Reduce::Product : reduce == "amax" ? Reduce::Max : reduce == "amin" ? Reduce::Min : Reduce::Sum;
   const Along checked(call.op, x, dim, index, src);
   if (index.numel() == 0) return clone(x);
-  const Tensor untouched = include_self ? Tensor() : scatter_value_(ones(x.sizes(), DType::Bool), dim, index, Scalar(false));
+  const Tensor untouched =
+      include_self ? Tensor() : in_format_of(x, scatter_value_(ones(x.sizes(), DType::Bool), dim, index, Scalar(false)));
   if (kind == Reduce::Sum) {
     Tensor y = scatter_add_(include_self ? clone(x) : where(untouched, x, Operand(0)), dim, index, src);
     if (!mean) return y;
@@ -213,9 +215,10 @@ Tensor scatter_reduce(const Tensor& x, int64_t dim, const Tensor& index, const T
     const Tensor count = clamp_min(scatter_add_(start, dim, index, ones(index.sizes(), DType::Int64)), Operand(1));
     return is_floating(x.dtype()) ? div(y, cast(count, x.dtype())) : floor_divide(y, cast(count, x.dtype()));
   }
-  const Tensor y = include_self ? clone(x.alias(), MemoryFormat::Contiguous)
-                                : contiguous(where(untouched, x.alias(), Operand(scalar_tensor(identity(kind, x.dtype()), x.dtype()))));
+  Tensor y = include_self ? clone(x.alias(), MemoryFormat::Contiguous)
+                          : contiguous(where(untouched, x.alias(), Operand(scalar_tensor(identity(kind, x.dtype()), x.dtype()))));
   reduce_along(Along(call.op, y, dim, contiguous(index), src), kind);
+  y = in_format_of(x, y);
   if (autograd::needed(x, src)) {
     autograd::record("ScatterReduceBackward", y, {x, src},
                      [=, x = autograd::save(x), src = autograd::save(src), y = autograd::Saved::output(y)](const Tensor& g) {

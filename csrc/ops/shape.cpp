@@ -11,6 +11,7 @@
 #include "ops/promote.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
+#include "tensor/memory_order.h"
 
 namespace pydl {
 
@@ -53,6 +54,13 @@ void join_blocks(const Tensor& y, const std::vector<Block>& blocks, int64_t widt
   });
 }
 
+// The memory format of a join is that of the first image that tells one.
+MemoryOrder order_of(const std::vector<Tensor>& tensors, const Tensor& model) {
+  const auto tells = [](const Tensor& t) { return !is_legacy_empty(t) && !fits_both_formats(t); };
+  const auto first = std::find_if(tensors.begin(), tensors.end(), tells);
+  return MemoryOrder(first == tensors.end() ? model : *first);
+}
+
 }  // namespace
 
 Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {
@@ -76,23 +84,23 @@ Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {
     if (!fits) fail<ShapeError>("cat: expected shapes that match apart from dimension ", d, ", got ", show(model->sizes()), " and ", show(t.sizes()));
     sizes[size_t(d)] += t.size(d);
   }
-  const Tensor y = Tensor::empty(sizes, promotion.result());
-  const int64_t inner = y.stride(d);
+  // From here to the kernels, dimensions stand in memory order.
+  const MemoryOrder order = order_of(tensors, *model);
+  const Tensor joined = Tensor::empty(order.to_memory(sizes), promotion.result());
+  const int64_t axis = order.dim(d), inner = joined.stride(axis);
   std::vector<Block> blocks;
   int64_t at = 0;
   for (const Tensor& t : tensors) {
     if (is_legacy_empty(t) || t.numel() == 0) continue;
-    const int64_t n = t.size(d);
-    if (t.is_contiguous() && t.dtype() == y.dtype()) {
-      blocks.push_back({t.raw(), at * inner, n * inner});
-    } else {
-      Dims part(sizes);
-      part[size_t(d)] = n;
-      copy_values(y.alias(part, y.strides(), at * y.stride(d)), t);
-    }
+    const Tensor part = order.to_memory(t);
+    const int64_t n = part.size(axis);
+    if (part.is_contiguous() && part.dtype() == joined.dtype()) blocks.push_back({part.raw(), at * inner, n * inner});
+    else copy_values(joined.alias(part.sizes(), joined.strides(), at * inner), part);
     at += n;
   }
-  if (!blocks.empty()) visit_bits(y.item_size(), [&]<class T>(type_tag<T>) { join_blocks<T>(y, blocks, y.size(d) * inner); });
+  if (!blocks.empty())
+    visit_bits(joined.item_size(), [&]<class T>(type_tag<T>) { join_blocks<T>(joined, blocks, joined.size(axis) * inner); });
+  const Tensor y = order.to_logical(joined);
   if (autograd::needed(std::span<const Tensor>(tensors))) {
     Dims extents;
     for (const Tensor& t : tensors) extents.push_back(is_legacy_empty(t) ? -1 : t.size(d));
@@ -185,20 +193,22 @@ void turn_blocks(const Tensor& y, const Tensor& x, Dims sizes, bool last_turns) 
 Tensor flip(const Tensor& x, IntSpan dims) {
   Call call("flip");
   const Dims which = dims.empty() ? Dims{} : wrap_dims(call.op, dims, x.dim());
-  const Tensor y = Tensor::empty(x.sizes(), x.dtype());
-  if (y.numel() > 0) {
+  const MemoryOrder order(x);
+  const Tensor from = contiguous(order.to_memory(x.alias())), to = Tensor::empty(from.sizes(), x.dtype());
+  if (to.numel() > 0) {
     // Neighbours of one direction are one dimension, so that directions take turns.
     Dims sizes;
     bool last_turns = false;
     for (int64_t d = 0; d < x.dim(); ++d) {
-      if (x.size(d) == 1) continue;
-      const bool turns = std::find(which.begin(), which.end(), d) != which.end();
-      if (!sizes.empty() && turns == last_turns) sizes.back() *= x.size(d);
-      else sizes.push_back(x.size(d));
+      if (from.size(d) == 1) continue;
+      const bool turns = std::any_of(which.begin(), which.end(), [&](int64_t w) { return order.dim(w) == d; });
+      if (!sizes.empty() && turns == last_turns) sizes.back() *= from.size(d);
+      else sizes.push_back(from.size(d));
       last_turns = turns;
     }
-    visit_bits(x.item_size(), [&]<class T>(type_tag<T>) { turn_blocks<T>(y, contiguous(x.alias()), sizes, last_turns); });
+    visit_bits(x.item_size(), [&]<class T>(type_tag<T>) { turn_blocks<T>(to, from, sizes, last_turns); });
   }
+  const Tensor y = order.to_logical(to);
   if (autograd::needed(x))
     autograd::record("FlipBackward", y, {x}, [which](const Tensor& g) { return flip(g, which); });
   return y;
@@ -220,7 +230,7 @@ Tensor repeat(const Tensor& x, IntSpan repeats) {
     merged.push_back(repeats[d] * n);
   }
   const Tensor y = reshape(expand(reshape(x, split), spread), merged);
-  return y.storage() == x.storage() ? clone(y) : y;
+  return y.storage() == x.storage() ? clone(y) : in_format_of(x, y);
 }
 
 Tensor movedim(const Tensor& x, IntSpan source, IntSpan destination) {
@@ -342,16 +352,25 @@ Tensor roll(const Tensor& x, IntSpan shifts, IntSpan dims) {
   Call call("roll");
   if (dims.empty()) {
     if (shifts.size() != 1) fail("roll: expected one shift without dims, got ", show(shifts));
-    return reshape(roll(reshape(x, Dims{-1}), shifts, Dims{0}), x.sizes());
+    return in_format_of(x, reshape(roll(reshape(x, Dims{-1}), shifts, Dims{0}), x.sizes()));
   }
   if (shifts.size() != dims.size()) fail("roll: expected as many shifts as dims, got ", show(shifts), " and ", show(dims));
-  Tensor y = x;
+  const MemoryOrder order(x);
+  const Tensor start = order.to_memory(x.alias());
+  Tensor turned = start;
   for (size_t i = 0; i < dims.size(); ++i) {
-    const int64_t d = wrap_dim(call.op, dims[i], x.dim()), n = y.size(d);
+    const int64_t d = order.dim(wrap_dim(call.op, dims[i], x.dim())), n = start.size(d);
     const int64_t s = n ? ((shifts[i] % n) + n) % n : 0;
-    if (s) y = cat({narrow(y, d, n - s, s), narrow(y, d, 0, n - s)}, d);
+    if (s) turned = cat({narrow(turned, d, n - s, s), narrow(turned, d, 0, n - s)}, d);
   }
-  return y.is(x) ? clone(x) : y;
+  const Tensor y = order.to_logical(turned.is(start) ? clone(start) : turned);
+  if (autograd::needed(x))
+    autograd::record("RollBackward", y, {x}, [shifts = Dims(shifts), dims = Dims(dims)](const Tensor& g) {
+      Dims back(shifts);
+      for (int64_t& s : back) s = -s;
+      return roll(g, back, dims);
+    });
+  return y;
 }
 
 Tensor tile(const Tensor& x, IntSpan dims) {

@@ -8,6 +8,7 @@
 #include "ops/copy.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
+#include "tensor/memory_order.h"
 
 namespace pydl {
 
@@ -38,10 +39,11 @@ template <class Rows, class Outer> void split(const Around& a, Rows rows, Outer 
 }
 
 template <bool kLog> Tensor forward(const Tensor& input, int64_t dim) {
-  const Tensor x = contiguous(is_half(input.dtype()) ? cast(input.alias(), DType::Float32) : input.alias());
+  const MemoryOrder order(input);
+  const Tensor in = order.to_memory(input.alias()), x = contiguous(is_half(in.dtype()) ? cast(in, DType::Float32) : in);
   const Tensor y = Tensor::empty(x.sizes(), x.dtype());
   if (x.numel() == 0) return cast(y, input.dtype());
-  const Around a(x, dim);
+  const Around a(x, order.dim(dim));
   visit_float(x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const auto& k = kernels<T>().rowwise;
@@ -53,15 +55,16 @@ template <bool kLog> Tensor forward(const Tensor& input, int64_t dim) {
             (kLog ? k.log_softmax_outer : k.softmax_outer)(to + at, from + at, blocks, a.n, cols, a.inner);
           });
   });
-  return cast(y, input.dtype());
+  return order.to_logical(cast(y, input.dtype()));
 }
 
 template <bool kLog> Tensor fused_backward(const Tensor& grad, const Tensor& output, int64_t dim) {
   const DType t = compute_dtype(output.dtype());
-  const Tensor g = contiguous(cast(grad, t)), y = contiguous(cast(output, t));
+  const MemoryOrder order(output);
+  const Tensor g = contiguous(cast(order.to_memory(grad), t)), y = contiguous(cast(order.to_memory(output), t));
   const Tensor dx = Tensor::empty(y.sizes(), t);
   if (y.numel() == 0) return cast(dx, output.dtype());
-  const Around a(y, dim);
+  const Around a(y, order.dim(dim));
   visit_float(t, [&](auto tag) {
     using T = typename decltype(tag)::type;
     const auto& k = kernels<T>().rowwise;
@@ -75,7 +78,7 @@ template <bool kLog> Tensor fused_backward(const Tensor& grad, const Tensor& out
             (kLog ? k.log_softmax_outer_backward : k.softmax_outer_backward)(to + at, py + at, pg + at, blocks, a.n, cols, a.inner);
           });
   });
-  return cast(dx, output.dtype());
+  return order.to_logical(cast(dx, output.dtype()));
 }
 
 template <bool kLog> Tensor apply(const char* op, const Tensor& input, int64_t dim, std::optional<DType> dtype) {

@@ -14,6 +14,7 @@
 #include "ops/promote.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
+#include "tensor/memory_order.h"
 
 namespace pydl {
 
@@ -60,7 +61,10 @@ void record_picked(const char* name, const Tensor& values, const Tensor& indices
 }
 
 // (values, indices) with `k` results along dim; run(kernel tag, x line, values line, indices line, stride, n, workspace).
-template <class Run> std::tuple<Tensor, Tensor> pick(const Tensor& x, int64_t dim, int64_t k, Run run) {
+template <class Run> std::tuple<Tensor, Tensor> pick(const Tensor& input, int64_t input_dim, int64_t k, Run run) {
+  const MemoryOrder order(input);
+  const Tensor x = order.to_memory(input);
+  const int64_t dim = order.dim(input_dim);
   Dims sizes(x.sizes());
   if (x.dim()) sizes[size_t(dim)] = k;
   const Tensor values = Tensor::empty(sizes, x.dtype()), indices = Tensor::empty(sizes, DType::Int64);
@@ -72,7 +76,7 @@ template <class Run> std::tuple<Tensor, Tensor> pick(const Tensor& x, int64_t di
         run(tag, x.data<T>() + from, values.data<T>() + to, indices.data<int64_t>() + to, stride, in_stride, n, workspace);
       });
     });
-  return {values, indices};
+  return {order.to_logical(values), order.to_logical(indices)};
 }
 
 std::tuple<Tensor, Tensor> squeeze_picked(std::tuple<Tensor, Tensor> picked, int64_t dim, bool keepdim) {
@@ -325,7 +329,8 @@ Tensor searchsorted(const Tensor& sequence, const Operand& values, bool out_int3
 }
 Tensor bucketize(const Operand& values, const Tensor& boundaries, bool out_int32, bool right) {
   if (boundaries.dim() != 1) fail("bucketize: expected a vector of boundaries, got ", boundaries);
-  return searchsorted(boundaries, values, out_int32, right, "", Tensor());
+  const Tensor buckets = searchsorted(boundaries, values, out_int32, right, "", Tensor());
+  return values.is_tensor() ? in_format_of(values.tensor(), buckets) : buckets;
 }
 
 Tensor bincount(const Tensor& x, const Tensor& weights, int64_t minlength) {

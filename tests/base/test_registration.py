@@ -28,7 +28,7 @@ int main() { std::cout << operators().size() << " operator\\n" << registration_e
 
 
 def test_malformed_schemas_are_collected(tmp_path):
-    """An exception here would end the process before main, or before `import` could raise; it becomes an ImportError."""
+    """An exception here would end the process before main, or before `import` could raise."""
     compiler = shlex.split(os.environ.get("CXX", "c++"))
     if not shutil.which(compiler[0]):
         missing("a C++ compiler")
