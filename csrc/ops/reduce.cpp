@@ -266,7 +266,7 @@ std::tuple<Tensor, Tensor> moments(const Tensor& x, IntSpan dims, double correct
       T *v = var.data<T>(), *m = mean.data<T>();
       const T* in = l.input.data<T>();
       const int64_t grain = std::max<int64_t>(1, kReducePiece / std::max<int64_t>(l.n, 1));
-      const int64_t pieces = outputs >= 4 * grain || outputs >= 64 ? 1 : std::clamp<int64_t>(l.n * outputs / kReducePiece, 1, 64);
+      const int64_t pieces = reduction_pieces(l);
       if (pieces > 1) {
         const Tensor parts = Tensor::empty(Dims{2 * pieces * outputs}, DType::Float64);
         double *pm = parts.data<double>(), *p2 = pm + pieces * outputs;

@@ -2,6 +2,7 @@
 // and recognised as INNER (reduced last) or OUTER (reduced before a contiguous run); anything else is copied once.
 #pragma once
 #include <algorithm>
+#include <bit>
 
 #include "base/parallel.h"
 #include "ops/copy.h"
@@ -30,13 +31,25 @@ inline constexpr int64_t kReducePiece = 32768;
 // Columns of an OUTER reduction that one kernel call takes: a quarter of a row, in runs long enough to stream.
 inline int64_t column_chunk(int64_t cols) { return std::max<int64_t>(256, (cols / 4 + 63) / 64 * 64); }
 
+// How many pieces the reduced dimension is cut into, each with results of its own: where outputs are few; and in a large
+// OUTER reduction, whose rows are read fastest whole.
+inline int64_t reduction_pieces(const ReduceLayout& l) {
+  constexpr int64_t kMost = 64, kManyOutputs = 64;
+  const int64_t outputs = l.outputs(), total = l.n * outputs;
+  if (!l.inner && l.batch == 1 && outputs >= kManyOutputs) {
+    const int64_t pieces = std::min({total / (4 * kReducePiece), l.n / 64, kMost});
+    return int64_t(std::bit_floor(uint64_t(std::max<int64_t>(pieces, 1))));
+  }
+  if (outputs >= kManyOutputs || outputs >= 4 * std::max<int64_t>(1, kReducePiece / std::max<int64_t>(l.n, 1))) return 1;
+  return std::clamp<int64_t>(total / kReducePiece, 1, kMost);
+}
+
 // Runs a reduction over threads. inner(out, in, rows, cols, row_stride) and outer(out, in, batch, n, cols, batch_stride,
 // row_stride) reduce into out; combine(out, parts, pieces, outputs) joins rows of partial results, ascending.
 template <class T, class R, class Inner, class Outer, class Combine>
 void run_reduction(const ReduceLayout& l, R* out, const T* in, Inner inner, Outer outer, Combine combine) {
   const int64_t per_output_grain = std::max<int64_t>(1, kReducePiece / std::max<int64_t>(l.n, 1));
-  const int64_t outputs = l.outputs();
-  const int64_t pieces = outputs >= 4 * per_output_grain || outputs >= 64 ? 1 : std::clamp<int64_t>(l.n * outputs / kReducePiece, 1, 64);
+  const int64_t outputs = l.outputs(), pieces = reduction_pieces(l);
   if (pieces == 1) {
     if (l.inner) {
       parallel_for(l.batch, per_output_grain, [&](int64_t b, int64_t e) { inner(out + b, in + b * l.batch_stride, e - b, l.n, l.batch_stride); });
