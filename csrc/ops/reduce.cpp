@@ -134,9 +134,38 @@ template <bool kMax> Tensor extreme(const char* op, const Tensor& x, IntSpan dim
   return y;
 }
 
-// Values and the index of the first extreme along one dimension.
-template <bool kMax> std::tuple<Tensor, Tensor> extreme_index(const Tensor& input, int64_t dim, bool keepdim) {
-  const Dims dims = input.dim() ? Dims{dim} : Dims{};
+// The kernels of the first extreme: by rows, by columns, and of a piece beside what came before it.
+template <bool kMax, class T> auto index_kernels() {
+  struct Kernels {
+    void (*inner)(T*, int64_t*, const T*, int64_t, int64_t, int64_t);
+    void (*outer)(T*, int64_t*, const T*, int64_t, int64_t, int64_t, int64_t, int64_t);
+    void (*combine)(T*, int64_t*, const T*, const int64_t*, int64_t, int64_t);
+  };
+  if constexpr (std::is_floating_point_v<T>) {
+    const auto& k = kernels<T>().reduce;
+    return kMax ? Kernels{k.max_index_inner, k.max_index_outer, k.max_index_combine} : Kernels{k.min_index_inner, k.min_index_outer, k.min_index_combine};
+  } else {
+    using K = IntReduce<T>;
+    return kMax ? Kernels{K::max_index_inner, K::max_index_outer, K::max_index_combine} : Kernels{K::min_index_inner, K::min_index_outer, K::min_index_combine};
+  }
+}
+
+// Value and index of the first extreme of n contiguous elements.
+template <bool kMax, class T> void extreme_of_run(T* value, int64_t* index, const T* in, int64_t n) {
+  const auto k = index_kernels<kMax, T>();
+  if (n < 2 * kReducePiece) return k.inner(value, index, in, 1, n, n);
+  const int64_t pieces = std::min<int64_t>(64, n / kReducePiece), length = (n + pieces - 1) / pieces;
+  T values[64];
+  int64_t indices[64];
+  parallel_for(pieces, 1, [&](int64_t i, int64_t end) {
+    for (; i < end; ++i) k.inner(values + i, indices + i, in + i * length, 1, std::min(n, (i + 1) * length) - i * length, n);
+  });
+  *value = values[0], *index = indices[0];
+  for (int64_t i = 1; i < pieces; ++i) k.combine(value, index, values + i, indices + i, 1, i * length);
+}
+
+// Values and the indices of the first extremes along one dimension.
+template <bool kMax> std::tuple<Tensor, Tensor> extreme_index(const Tensor& input, IntSpan dims, bool keepdim) {
   const Tensor x = widened(input);
   const ReduceLayout l = reduce_layout(x, dims);
   const int64_t outputs = element_count(l.kept_sizes);
@@ -144,65 +173,57 @@ template <bool kMax> std::tuple<Tensor, Tensor> extreme_index(const Tensor& inpu
   if (outputs > 0)
     visit_compute(x.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      auto run = [&](auto inner, auto outer, auto combine) {
-        T* v = values.data<T>();
-        int64_t* at = indices.data<int64_t>();
-        const T* in = l.input.data<T>();
-        const int64_t grain = std::max<int64_t>(1, kReducePiece / std::max<int64_t>(l.n, 1));
-        if (l.inner && l.batch == 1 && l.n >= 2 * kReducePiece) {
-          const int64_t pieces = std::min<int64_t>(64, l.n / kReducePiece), length = (l.n + pieces - 1) / pieces;
-          const Tensor pv = Tensor::empty(Dims{pieces}, x.dtype()), pi = Tensor::empty(Dims{pieces}, DType::Int64);
-          parallel_for(pieces, 1, [&](int64_t b, int64_t e) {
-            for (int64_t i = b; i < e; ++i)
-              inner(pv.data<T>() + i, pi.data<int64_t>() + i, in + i * length, 1, std::min(l.n, (i + 1) * length) - i * length, l.n);
-          });
-          v[0] = pv.data<T>()[0], at[0] = pi.data<int64_t>()[0];
-          for (int64_t i = 1; i < pieces; ++i) combine(v, at, pv.data<T>() + i, pi.data<int64_t>() + i, 1, i * length);
-        } else if (l.inner) {
-          parallel_for(l.batch, grain, [&](int64_t b, int64_t e) { inner(v + b, at + b, in + b * l.batch_stride, e - b, l.n, l.batch_stride); });
-        } else if (l.batch > 1) {
-          parallel_for(l.batch, std::max<int64_t>(1, grain / l.cols), [&](int64_t b, int64_t e) {
-            outer(v + b * l.cols, at + b * l.cols, in + b * l.batch_stride, e - b, l.n, l.cols, l.batch_stride, l.row_stride);
-          });
-        } else {
-          parallel_chunks(l.cols, column_chunk(l.cols), [&](int64_t from, int64_t to) {
-            outer(v + from, at + from, in + from, 1, l.n, to - from, l.batch_stride, l.row_stride);
-          });
-        }
-      };
-      if constexpr (std::is_floating_point_v<T>) {
-        const auto& k = kernels<T>().reduce;
-        if constexpr (kMax) run(k.max_index_inner, k.max_index_outer, k.max_index_combine);
-        else run(k.min_index_inner, k.min_index_outer, k.min_index_combine);
+      const auto k = index_kernels<kMax, T>();
+      T* v = values.data<T>();
+      int64_t* at = indices.data<int64_t>();
+      const T* in = l.input.data<T>();
+      const int64_t grain = std::max<int64_t>(1, kReducePiece / std::max<int64_t>(l.n, 1));
+      if (l.inner && l.batch == 1) {
+        extreme_of_run<kMax>(v, at, in, l.n);
+      } else if (l.inner) {
+        parallel_for(l.batch, grain, [&](int64_t b, int64_t e) { k.inner(v + b, at + b, in + b * l.batch_stride, e - b, l.n, l.batch_stride); });
+      } else if (l.batch > 1) {
+        parallel_for(l.batch, std::max<int64_t>(1, grain / l.cols), [&](int64_t b, int64_t e) {
+          k.outer(v + b * l.cols, at + b * l.cols, in + b * l.batch_stride, e - b, l.n, l.cols, l.batch_stride, l.row_stride);
+        });
       } else {
-        using K = IntReduce<T>;
-        if constexpr (kMax) run(K::max_index_inner, K::max_index_outer, K::max_index_combine);
-        else run(K::min_index_inner, K::min_index_outer, K::min_index_combine);
+        parallel_chunks(l.cols, column_chunk(l.cols), [&](int64_t from, int64_t to) {
+          k.outer(v + from, at + from, in + from, 1, l.n, to - from, l.batch_stride, l.row_stride);
+        });
       }
     });
   return {cast(reduced_view(values, l, x.dim(), dims, keepdim), input.dtype()), reduced_view(indices, l, x.dim(), dims, keepdim)};
+}
+
+// The dimension to reduce, as a list; empty for a 0-d tensor.
+Dims one_dim(const char* op, int64_t dim, const Tensor& x) {
+  const int64_t d = wrap_dim(op, dim, x.dim());
+  const Dims dims = x.dim() ? Dims{d} : Dims{};
+  refuse_empty(op, x, dims);
+  return dims;
 }
 
 template <bool kMax> Tensor arg_extreme(const char* op, const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
   Call call(op);
   if (!dim) {
     if (x.numel() == 0) fail<IndexError>(op, ": expected a tensor with elements, got ", x);
-    const Tensor flat = reshape(x.alias(), Dims{-1});
-    const Tensor i = std::get<1>(extreme_index<kMax>(flat, 0, false));
-    return keepdim ? reshape(i, Dims(size_t(x.dim()), 1)) : i;
+    const Tensor run = x.is_contiguous() && !is_half(x.dtype()) ? x : contiguous(widened(x));
+    const Tensor index = Tensor::empty(Dims(keepdim ? size_t(x.dim()) : 0, 1), DType::Int64);
+    visit_compute(run.dtype(), [&]<class T>(type_tag<T>) {
+      T value;
+      extreme_of_run<kMax>(&value, index.data<int64_t>(), run.data<T>(), run.numel());
+    });
+    return index;
   }
-  const int64_t d = wrap_dim(op, *dim, x.dim());
-  refuse_empty(op, x, x.dim() ? Dims{d} : Dims{});
-  return std::get<1>(extreme_index<kMax>(x.alias(), d, keepdim));
+  return std::get<1>(extreme_index<kMax>(x.alias(), one_dim(op, *dim, x), keepdim));
 }
 
 template <bool kMax> std::tuple<Tensor, Tensor> extreme_dim(const char* op, const Tensor& x, int64_t dim, bool keepdim) {
   Call call(op);
-  const int64_t d = wrap_dim(op, dim, x.dim());
-  refuse_empty(op, x, x.dim() ? Dims{d} : Dims{});
-  auto [values, indices] = extreme_index<kMax>(x.alias(), d, keepdim);
+  const Dims dims = one_dim(op, dim, x);
+  auto [values, indices] = extreme_index<kMax>(x.alias(), dims, keepdim);
   if (autograd::needed(x))
-    autograd::record(kMax ? "MaxBackward" : "MinBackward", values, {x}, [d, keepdim, indices = indices, sizes = Dims(x.sizes())](const Tensor& g) {
+    autograd::record(kMax ? "MaxBackward" : "MinBackward", values, {x}, [d = dims.empty() ? 0 : dims[0], keepdim, indices = indices, sizes = Dims(x.sizes())](const Tensor& g) {
       return scatter_selected(g, indices, sizes, d, keepdim);
     });
   return {values, indices};
