@@ -10,6 +10,7 @@
 #include "kernels/roofline.h"
 #include "kernels/rowwise.h"
 #include "kernels/scatter.h"
+#include "kernels/taps.h"
 
 namespace pydl {
 
@@ -21,6 +22,7 @@ template <class T> struct Kernels {
   const OptimKernels<T>& optim;
   const RooflineKernels<T>& roofline;
   const ScatterKernels<T>& scatter;
+  const TapsKernels<T>& taps;
 };
 
 template <class T> const Kernels<T>& kernels();  // float, double

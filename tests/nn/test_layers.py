@@ -42,6 +42,11 @@ LAYERS = [
     ("GLU", (), {}, [X]), ("GLU", (0,), {}, [(4, 3)]), ("PReLU", (), {}, [X]), ("PReLU", (6, 0.1), {}, [X]),
     ("Softmax", (1,), {}, [X]), ("Softmin", (0,), {}, [X]), ("LogSoftmax", (-1,), {}, [X]),
     ("Softmax2d", (), {}, [(2, 3, 4, 5)]), ("Softmax2d", (), {}, [(3, 4, 5)]),
+    *((f"{kind}Pad{n}d", (1, *value), {}, [(2, 3, 4, 5, 6)[:n + 2]]) for n in (1, 2, 3) for kind, value in (
+        ("Constant", (3.5,)), ("Zero", ()), ("Reflection", ()), ("Replication", ()), ("Circular", ()))),
+    ("ConstantPad2d", ((1, 2, 0, -1), 3.5), {}, [(2, 3, 4, 5)]), ("ReflectionPad1d", ((3, 1),), {}, [(2, 4)]),
+    ("ReplicationPad3d", ((0, 1, 2, 0, 1, 1),), {}, [(2, 3, 4, 5)]),
+    ("CircularPad2d", ((2, 1, 0, 3),), {}, [(2, 3, 4)]),
     *((name, (), {"inplace": True}, [X]) for name in (
         "ReLU", "ReLU6", "LeakyReLU", "RReLU", "ELU", "SELU", "CELU", "SiLU", "Mish", "Hardtanh", "Hardsigmoid",
         "Hardswish")),
