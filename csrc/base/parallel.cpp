@@ -19,6 +19,7 @@ extern "C" int omp_get_num_threads();
 #include <cstdlib>
 #include <exception>
 #include <thread>
+#include <utility>
 
 #include "base/arch.h"
 #include "base/check.h"
@@ -32,6 +33,7 @@ std::atomic<int> requested_threads{0};  // 0: not decided yet
 std::atomic<bool> forked_child{false};
 RegionHooks region_hooks{};
 thread_local bool inside_region = false;
+thread_local bool serial_thread = false;
 
 int default_threads() {
   int n = available_cpus();
@@ -48,6 +50,15 @@ struct RegionScope {
   bool outer = inside_region;
   RegionScope() { inside_region = true; }
   ~RegionScope() { inside_region = outer; }
+};
+
+// The hooks of a region that a serial thread runs itself.
+struct HookScope {
+  void* state;
+  explicit HookScope(bool on) : state(on && region_hooks.enter ? region_hooks.enter() : nullptr) {}
+  ~HookScope() {
+    if (state) region_hooks.leave(state);
+  }
 };
 
 // What the threads of one region share: the first exception, and a barrier that a failure opens for good.
@@ -152,7 +163,9 @@ void set_num_threads(int n) {
   requested_threads.store(n, std::memory_order_relaxed);
 }
 
-bool in_parallel_region() { return inside_region || forked_child.load(std::memory_order_relaxed); }
+bool set_serial_thread(bool on) { return std::exchange(serial_thread, on); }
+
+bool in_parallel_region() { return inside_region || serial_thread || forked_child.load(std::memory_order_relaxed); }
 
 void set_region_hooks(RegionHooks hooks) { region_hooks = hooks; }
 
@@ -162,6 +175,7 @@ void parallel_ranges(int64_t n, int64_t grain, RangeFn fn, void* context, bool d
   const int64_t grains = (n - 1) / grain + 1;
   const int threads = grains > 1 && !in_parallel_region() ? num_threads() : 1;
   if (threads == 1) {
+    const HookScope hooks(serial_thread && grains > 1);
     FlushDenormals flush;
     fn(context, 0, n);
     return;

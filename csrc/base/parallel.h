@@ -19,6 +19,10 @@ void set_num_threads(int n);
 // True inside a parallel region (nested regions run serially) and in a forked child.
 bool in_parallel_region();
 
+// Keeps the calling thread's kernels on it alone, so that a thread that prepares data beside a computation does not start a
+// team of its own. What would have been a region still lets go of the GIL. Returns what held before.
+bool set_serial_thread(bool on);
+
 // Work worth waking the other threads for, in nanoseconds of one core's time.
 inline constexpr int64_t kParallelThresholdNs = 6000;
 

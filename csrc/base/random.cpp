@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <utility>
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -184,10 +185,14 @@ PhiloxStream Generator::reserve(int64_t n, int words_per_element) {
   return {seed(), offset_.fetch_add(blocks, std::memory_order_relaxed)};
 }
 
+static thread_local Generator* thread_generator = nullptr;
+
 Generator& default_generator() {
   static Generator generator;
-  return generator;
+  return thread_generator ? *thread_generator : generator;
 }
+
+Generator* set_thread_generator(Generator* g) { return std::exchange(thread_generator, g); }
 
 // ---- fills ---------------------------------------------------------------------------------------------------------
 

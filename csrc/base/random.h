@@ -36,7 +36,10 @@ struct Generator {
   std::atomic<uint64_t> seed_, offset_{0};
 };
 
+// The generator that this thread draws from unless told otherwise: the process's, or the one set here (null: none).
 Generator& default_generator();
+// Returns what was set before. The caller keeps the generator alive.
+Generator* set_thread_generator(Generator* g);
 
 // ---- fills ---------------------------------------------------------------------------------------------------------
 // out[k] = element first + k, 0 <= k < n. Words per element: kWords<T>, but two for integers and one for bernoulli.

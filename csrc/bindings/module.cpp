@@ -169,6 +169,8 @@ void add_dtype_functions(py::module_& m) {
 void add_runtime(py::module_& m) {
   m.def("set_num_threads", &set_num_threads, py::arg("int"), "Sets the number of threads of parallel regions.");
   m.def("get_num_threads", &num_threads, "The number of threads of parallel regions.");
+  m.def("_set_serial_thread", &set_serial_thread, py::arg("on"),
+        "Keeps the kernels of the calling thread on it alone; returns what held before.");
   m.def("build_info", &build_info, "What runs here: instruction sets, threads, compiler.");
   m.def("operators", &describe_operators, "All registered operators, as dictionaries.");
   m.def(

@@ -89,6 +89,11 @@ void add_random(py::module_& m) {
       },
       py::arg("seed"), "Seeds the default generator and returns it.");
   m.def(
+      "_set_thread_generator",
+      [](Generator* g) { return py::cast(set_thread_generator(g), py::return_value_policy::reference); },
+      py::arg("generator").none(true),
+      "Draws of this thread that name no generator use this one (None: the default); returns the one before.");
+  m.def(
       "seed", [] { return reseed(default_generator()); },
       "Seeds the default generator from the operating system and returns the seed.");
   m.def(

@@ -1,5 +1,5 @@
 """Helpers that stand beside tensors, modules and optimizers."""
 
-from pydl.utils import dlpack, hooks
+from pydl.utils import data, dlpack, hooks
 
-__all__ = ["dlpack", "hooks"]
+__all__ = ["data", "dlpack", "hooks"]

@@ -1,0 +1,368 @@
+"""The loader: batches of a data set, prepared by background threads while kernels run.
+
+Workers are threads: decoding and kernels let go of the GIL, and nothing is copied between processes. What a batch
+holds depends on the seed alone. The loader draws one number at the start of an epoch; from it come the sampler's order
+and, for each batch, a generator of its own, which every pydl draw uses while that batch is made. So neither the number
+of workers nor their timing changes a batch, and a training loop may draw meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pydl
+from pydl import Generator, _core
+from pydl.utils.data.collate import default_collate, default_convert
+from pydl.utils.data.dataset import Dataset, IterableDataset
+from pydl.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, _fresh_seed
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+__all__ = ["DataLoader", "WorkerInfo", "get_worker_info"]
+
+FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """What `get_worker_info` tells a data set inside a worker: its number, how many there are, the epoch's seed."""
+
+    id: int
+    num_workers: int
+    seed: int
+    dataset: Any
+
+
+_this_thread = threading.local()
+
+
+def get_worker_info() -> WorkerInfo | None:
+    """The worker that calls, None outside of workers."""
+    return getattr(_this_thread, "info", None)
+
+
+class DataLoader:
+    """Iterates over batches of a data set.
+
+    `batch_size` samples, in the order of `sampler` (or in random order with `shuffle`), become a batch by
+    `collate_fn`; `batch_sampler` gives lists of indices itself; `batch_size=None` yields single samples. `num_workers`
+    threads prepare `prefetch_factor` batches each (default 2) ahead; batches come in order. `timeout` is how many
+    seconds to wait for one, 0 for ever; `worker_init_fn(id)` runs in each new worker; `persistent_workers` keeps them
+    between epochs. `generator` is where the epoch's seed and the random order come from.
+
+    An exception while a sample is loaded reaches the caller as its own type, with the sample's index in its message.
+
+    An `IterableDataset` is read by one worker, whatever `num_workers`: its samples have one order.
+
+    >>> import pydl
+    >>> from pydl.utils.data import DataLoader, TensorDataset
+    >>> loader = DataLoader(TensorDataset(pydl.arange(6.0)), batch_size=3, num_workers=2)
+    >>> [batch.tolist() for (batch,) in loader]
+    [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Sampler[int] | Iterable[int] | None = None,
+        batch_sampler: Sampler[list[int]] | Iterable[list[int]] | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], None] | None = None,
+        multiprocessing_context: Any = None,
+        generator: Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
+    ) -> None:
+        if num_workers < 0:
+            raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.")
+        if timeout < 0:
+            raise ValueError("timeout option should be non-negative")
+        if num_workers == 0 and prefetch_factor is not None:
+            raise ValueError(
+                "prefetch_factor option could only be specified in multiprocessing."
+                "let num_workers > 0 to enable multiprocessing, otherwise set prefetch_factor to None."
+            )
+        if prefetch_factor is not None and prefetch_factor < 1:
+            raise ValueError(f"DataLoader: expected prefetch_factor of at least 1, got {prefetch_factor}")
+        if persistent_workers and num_workers == 0:
+            raise ValueError("persistent_workers option needs num_workers > 0")
+        if multiprocessing_context is not None:
+            raise NotImplementedError("DataLoader: expected no multiprocessing_context, workers are threads")
+        if not in_order:
+            raise NotImplementedError("DataLoader: expected in_order=True, batches come in order")
+        if pin_memory or pin_memory_device:
+            warnings.warn("DataLoader: memory is not pinned, there is no accelerator", stacklevel=2)
+
+        self._iterable = isinstance(dataset, IterableDataset)
+        if self._iterable:
+            for name, given in (("shuffle", shuffle or None), ("sampler", sampler), ("batch_sampler", batch_sampler)):
+                if given is not None:
+                    raise ValueError(
+                        f"DataLoader with IterableDataset: expected unspecified {name} option, but got {name}={given}"
+                    )
+        if sampler is not None and shuffle:
+            raise ValueError("sampler option is mutually exclusive with shuffle")
+        if batch_sampler is not None:
+            if batch_size != 1 or shuffle or sampler is not None or drop_last:
+                raise ValueError(
+                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
+                )
+            batch_size = None
+        elif batch_size is None and drop_last:
+            raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
+        if sampler is None and not self._iterable:
+            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        if batch_size is not None:
+            # What an iterable data set is asked for is how many, not which.
+            numbers = itertools.repeat(0) if self._iterable else sampler
+            batch_sampler = BatchSampler(numbers, batch_size, drop_last)
+
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+        self.num_workers = num_workers
+        self.prefetch_factor = 2 if prefetch_factor is None and num_workers else prefetch_factor
+        self.collate_fn = collate_fn or (default_convert if batch_sampler is None else default_collate)
+        self.pin_memory = pin_memory
+        self.pin_memory_device = pin_memory_device
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.generator = generator
+        self.persistent_workers = persistent_workers
+        self.in_order = in_order
+        self._workers: _Workers | None = None
+        self._initialized = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in FIXED and getattr(self, "_initialized", False):
+            raise ValueError(f"{name} attribute should not be set after {type(self).__name__} is initialized")
+        super().__setattr__(name, value)
+
+    def __iter__(self) -> Iterator[Any]:
+        seed = _fresh_seed(self.generator)
+        work = _Epoch(self, seed)
+        if self.num_workers == 0:
+            return _Direct(self, work)
+        workers = self._workers or _Workers(1 if self._iterable else self.num_workers, self.worker_init_fn)
+        if self.persistent_workers:
+            self._workers = workers
+        return _Prefetching(self, work, workers)
+
+    def __len__(self) -> int:
+        if not self._iterable:
+            return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
+        length = len(self.dataset)  # type: ignore[arg-type]
+        if self.batch_size is None:
+            return length
+        return length // self.batch_size if self.drop_last else math.ceil(length / self.batch_size)
+
+
+@contextlib.contextmanager
+def _drawing_from(seed: int) -> Iterator[None]:
+    """Draws of this thread that name no generator come from one with this seed."""
+    generator = pydl.Generator().manual_seed(seed)
+    before = _core._set_thread_generator(generator)
+    try:
+        yield
+    finally:
+        _core._set_thread_generator(before)
+
+
+_END = object()  # what an iterable data set gives instead of a batch when it is exhausted
+
+
+class _Epoch:
+    """One pass over the data: which batches there are (asked by the caller's thread), and how to make one of them."""
+
+    def __init__(self, loader: DataLoader, seed: int) -> None:
+        self.dataset = loader.dataset
+        self.collate = loader.collate_fn
+        self.seed = seed
+        self.batched = loader.batch_sampler is not None
+        self.drop_last = loader.drop_last
+        self.samples: Iterator[Any] | None = None  # of an iterable data set
+        self.iterable = loader._iterable
+        order = loader.batch_sampler if self.batched else loader.sampler
+        self._order = iter(order if order is not None else itertools.repeat(0))
+        self._order_generator = pydl.Generator().manual_seed(seed)
+        self._numbers = itertools.count(1)
+
+    def next_request(self) -> tuple[int, Any] | None:
+        """The number of the next batch and the indices it consists of."""
+        before = _core._set_thread_generator(self._order_generator)
+        try:
+            indices = next(self._order, None)
+        finally:
+            _core._set_thread_generator(before)
+        return None if indices is None else (next(self._numbers), indices)
+
+    def make(self, number: int, indices: Any) -> Any:
+        with _drawing_from(self.seed + number):
+            return self._from_iterable(indices) if self.iterable else self._from_indices(indices)
+
+    def _from_iterable(self, places: Any) -> Any:
+        if self.samples is None:
+            self.samples = iter(self.dataset)
+        if not self.batched:
+            sample = next(self.samples, _END)
+            return _END if sample is _END else self.collate(sample)
+        found = list(itertools.islice(self.samples, len(places)))
+        complete = len(found) == len(places)
+        return self.collate(found) if complete or (found and not self.drop_last) else _END
+
+    def _from_indices(self, indices: Any) -> Any:
+        if not self.batched:
+            return self.collate(self._sample(indices))
+        if self.collate is default_collate:
+            whole = getattr(self.dataset, "__getbatch__", None)
+            if callable(whole):
+                return whole(indices)
+        several = getattr(self.dataset, "__getitems__", None)
+        return self.collate(several(indices) if callable(several) else [self._sample(index) for index in indices])
+
+    def _sample(self, index: Any) -> Any:
+        try:
+            return self.dataset[index]
+        except Exception as error:
+            raise _with_index(error, index, self.dataset) from error
+
+
+def _with_index(error: Exception, index: Any, dataset: Any) -> Exception:
+    """The same type of exception, its message naming the sample."""
+    message = f"{error.args[0] if error.args else error!r} (sample {index} of {type(dataset).__name__})"
+    try:
+        return type(error)(message)
+    except Exception:  # a type that is made from other arguments
+        return RuntimeError(f"{type(error).__name__}: {message}")
+
+
+class _Direct:
+    """An epoch whose batches are made when asked for, by the thread that asks."""
+
+    def __init__(self, loader: DataLoader, epoch: _Epoch) -> None:
+        self._epoch = epoch
+        self._length = loader.__len__
+
+    def __iter__(self) -> _Direct:
+        return self
+
+    def __len__(self) -> int:
+        return self._length()
+
+    def __next__(self) -> Any:
+        request = self._epoch.next_request()
+        batch = _END if request is None else self._epoch.make(*request)
+        if batch is _END:
+            raise StopIteration
+        return batch
+
+
+class _Workers:
+    """Threads that make batches: started when first needed, gone when nothing refers to them."""
+
+    def __init__(self, count: int, init: Callable[[int], None] | None) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self.count = count
+        self._init = init
+        self._ids = itertools.count()
+        self._pool = ThreadPoolExecutor(count, "pydl-data", initializer=_start_worker, initargs=(self._ids, init))
+
+    def submit(self, epoch: _Epoch, number: int, indices: Any) -> Future[Any]:
+        return self._pool.submit(_run_in_worker, self.count, epoch, number, indices)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker(ids: Iterator[int], init: Callable[[int], None] | None) -> None:
+    _core._set_serial_thread(True)
+    _this_thread.id = next(ids)
+    _this_thread.failure = None
+    try:
+        if init is not None:
+            init(_this_thread.id)
+    except Exception as error:
+        _this_thread.failure = error  # raised by this worker's batches, where the caller sees it
+
+
+def _run_in_worker(count: int, epoch: _Epoch, number: int, indices: Sequence[int]) -> Any:
+    if _this_thread.failure is not None:
+        raise _this_thread.failure
+    _this_thread.info = WorkerInfo(_this_thread.id, count, epoch.seed, epoch.dataset)
+    return epoch.make(number, indices)
+
+
+class _Prefetching:
+    """An epoch whose batches are made ahead, in order."""
+
+    def __init__(self, loader: DataLoader, epoch: _Epoch, workers: _Workers) -> None:
+        self._epoch = epoch
+        self._workers = workers
+        self._keep = loader.persistent_workers
+        self._timeout = loader.timeout or None
+        self._length = loader.__len__
+        self._pending: deque[Future[Any]] = deque()
+        for _ in range(workers.count * (loader.prefetch_factor or 2)):
+            self._request()
+
+    def _request(self) -> None:
+        request = self._epoch.next_request()
+        if request is not None:
+            self._pending.append(self._workers.submit(self._epoch, *request))
+
+    def __iter__(self) -> _Prefetching:
+        return self
+
+    def __len__(self) -> int:
+        return self._length()
+
+    def __next__(self) -> Any:
+        from concurrent.futures import TimeoutError
+
+        if not self._pending:
+            self.close()
+            raise StopIteration
+        batch = self._pending.popleft()
+        self._request()
+        try:
+            made = batch.result(self._timeout)
+        except TimeoutError as error:
+            if batch.done():
+                raise
+            self.close()
+            raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds") from error
+        if made is _END:
+            self.close()
+            raise StopIteration
+        return made
+
+    def close(self) -> None:
+        """Drops what is not made yet; what a worker is making, it finishes unseen."""
+        while self._pending:
+            self._pending.popleft().cancel()
+        if not self._keep:
+            self._workers.close()
+
+    def __del__(self) -> None:
+        self.close()
