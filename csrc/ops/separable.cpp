@@ -46,7 +46,7 @@ void read_dense(T* out, const T* in, const Dims& out_sizes, const Dims& in_sizes
   const int64_t n = out_sizes[size_t(row)], in_row = in_sizes[size_t(row)] * run;
   const std::vector<Stretch> parts = along.empty() ? std::vector<Stretch>{{0, n, 0, 1}} : stretches(along);
   // Many short stretches are a gather.
-  bool gathers = int64_t(parts.size()) * 4 > n;
+  bool gathers = !along.empty() && int64_t(parts.size()) * 4 > n;
   for (int64_t p : along) gathers &= p >= 0;
 
   const MoveKernels<T>& move = move_kernels<T>();

@@ -47,6 +47,12 @@ LAYERS = [
     ("ConstantPad2d", ((1, 2, 0, -1), 3.5), {}, [(2, 3, 4, 5)]), ("ReflectionPad1d", ((3, 1),), {}, [(2, 4)]),
     ("ReplicationPad3d", ((0, 1, 2, 0, 1, 1),), {}, [(2, 3, 4, 5)]),
     ("CircularPad2d", ((2, 1, 0, 3),), {}, [(2, 3, 4)]),
+    ("Upsample", (), {"scale_factor": 2}, [(2, 3, 4)]), ("Upsample", ((5, 7),), {"mode": "bilinear"}, [(2, 3, 4, 5)]),
+    ("Upsample", (), {"scale_factor": (1.5, 2.0), "mode": "bicubic", "align_corners": True}, [(2, 3, 4, 5)]),
+    ("UpsamplingNearest2d", (), {"scale_factor": 2}, [(2, 3, 4, 5)]), ("UpsamplingBilinear2d", (6,), {}, [(2, 3, 4, 5)]),
+    ("PixelShuffle", (2,), {}, [(2, 8, 3, 4)]), ("PixelUnshuffle", (2,), {}, [(2, 2, 6, 4)]),
+    ("ChannelShuffle", (3,), {}, [(2, 6, 3, 4)]), ("Unfold", ((2, 3), 1, 1, 2), {}, [(2, 3, 5, 6)]),
+    ("Fold", ((4, 5), (2, 3)), {}, [(2, 12, 9)]),
     *((name, (), {"inplace": True}, [X]) for name in (
         "ReLU", "ReLU6", "LeakyReLU", "RReLU", "ELU", "SELU", "CELU", "SiLU", "Mish", "Hardtanh", "Hardsigmoid",
         "Hardswish")),

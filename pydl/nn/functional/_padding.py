@@ -11,11 +11,11 @@ __all__ = ["pad"]
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """Adds positions around dimensions: `pad` counts them before and after the last one, then the one before it, ...
+    """Adds `pad` positions before and after the last dimension, then the one before it, and so on.
 
-    Negative numbers crop. `mode` says what new positions show: "constant" (any dimensions) the `value`, by default 0; for
-    the spatial dimensions of (N, C, spatial) or (C, spatial), "reflect" the image mirrored at its first and last position,
-    "replicate" these positions themselves, "circular" the opposite end. Any dtype; channels-last memory stays.
+    Negative numbers crop. `mode` says what new positions show: "constant" (any dimensions) the `value`, by default 0;
+    for the spatial dimensions of (N, C, spatial) or (C, spatial), "reflect" the image mirrored at its first and last
+    position, "replicate" these positions, "circular" the opposite end. Any dtype; channels-last memory stays.
 
     Raises ShapeError where paddings leave nothing, reach the size (reflect) or exceed it (circular).
 

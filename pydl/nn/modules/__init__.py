@@ -4,6 +4,7 @@ from pydl.nn.modules import (
     activation,
     container,
     dropout,
+    image,
     linear,
     loss,
     normalization,
@@ -12,6 +13,7 @@ from pydl.nn.modules import (
 from pydl.nn.modules.activation import *  # noqa: F403
 from pydl.nn.modules.container import *  # noqa: F403
 from pydl.nn.modules.dropout import *  # noqa: F403
+from pydl.nn.modules.image import *  # noqa: F403
 from pydl.nn.modules.linear import *  # noqa: F403
 from pydl.nn.modules.loss import *  # noqa: F403
 from pydl.nn.modules.module import Module  # noqa: F401
@@ -19,6 +21,6 @@ from pydl.nn.modules.normalization import *  # noqa: F403
 from pydl.nn.modules.padding import *  # noqa: F403
 
 __all__ = sorted([
-    "Module", *activation.__all__, *container.__all__, *dropout.__all__, *linear.__all__, *loss.__all__,
+    "Module", *activation.__all__, *container.__all__, *dropout.__all__, *image.__all__, *linear.__all__, *loss.__all__,
     *normalization.__all__, *padding.__all__,
 ])
