@@ -1,9 +1,12 @@
 // Rearranging images: sliding patches as columns and back, pixels from channels and back, channels across groups.
 #include "autograd/node.h"
+#include "base/parallel.h"
+#include "kernels/table.h"
 #include "ops/call.h"
 #include "ops/copy.h"
 #include "ops/pad.h"
 #include "ops/pointwise.h"
+#include "ops/separable.h"
 #include "ops/view.h"
 
 namespace pydl {
@@ -117,19 +120,53 @@ Tensor fold(const Tensor& x, IntSpan output_size, IntSpan kernel_size, IntSpan d
 }
 
 // ---- pixels and channels ----------------------------------------------------------------------------------------------
-// Splits and merges of dimensions around one copy, in the memory format of the input.
 
-// The dimensions of a split image in the order given, then merged into `sizes`, in channels-last or contiguous memory. The
-// channels are the last of `order` for channels-last memory.
-Tensor rearranged(const Tensor& split, IntSpan order, IntSpan sizes, bool channels_last) {
-  if (!channels_last) return view(contiguous(permute(split, order)), sizes);
-  const size_t lead = sizes.size() - 3;  // sizes end in C, H, W
-  Dims memory(sizes.begin(), sizes.begin() + lead), back;
-  memory.append(sizes.begin() + lead + 1, sizes.end());
-  memory.push_back(sizes[lead]);
-  for (size_t d = 0; d < lead; ++d) back.push_back(int64_t(d));
-  for (size_t d : {lead + 2, lead, lead + 1}) back.push_back(int64_t(d));
-  return permute(view(contiguous(permute(split, order)), memory), back);
+// (n, c r^2, h, w) and (n, c, h r, w r): two arrangements of the same elements. A piece of one is the transpose of a piece of
+// the other: rows of pixels in contiguous memory, the channels of r neighbouring pixels in channels-last memory.
+struct PixelShuffle {
+  int64_t n, c, r, h, w;
+  bool channels_last;
+
+  template <class T> void run(T* large, T* small, bool enlarge) const {
+    const MoveKernels<T>& move = move_kernels<T>();
+    const int64_t pieces = channels_last ? n * h * w * r : n * c * h * r, length = channels_last ? c * r : w * r;
+    parallel_for(pieces, 1 + 16 * 1024 / length, [&](int64_t p, int64_t end) {
+      for (; p < end; ++p) {
+        if (channels_last) {
+          const int64_t i = p % r, x = p / r % w, y = p / (r * w);  // y counts the rows of all images
+          T* const pixels = large + (((y * r + i) * w + x) * r) * c;
+          T* const channels = small + (y * w + x) * c * r * r + i * r;
+          if (enlarge) move.transpose(pixels, c, channels, r * r, c, r, false);
+          else move.transpose(channels, r * r, pixels, c, r, c, false);
+        } else {
+          const int64_t i = p % r, y = p / r % h, plane = p / (r * h);
+          T* const row = large + p * w * r;
+          T* const planes = small + ((plane * r + i) * r * h + y) * w;
+          if (enlarge) move.transpose(row, r, planes, h * w, r, w, false);
+          else move.transpose(planes, h * w, row, r, w, r, false);
+        }
+      }
+    });
+  }
+};
+
+Tensor shuffle_pixels(const Tensor& x, int64_t r, bool enlarge) {
+  const int64_t lead = x.dim() - 3;
+  Dims sizes(x.sizes().begin(), x.sizes().begin() + lead);
+  const Dims image = enlarge ? Dims{x.size(-3) / (r * r), x.size(-2) * r, x.size(-1) * r} : Dims{x.size(-3) * r * r, x.size(-2) / r, x.size(-1) / r};
+  sizes.append(image.begin(), image.end());
+  MemoryOrder order(x);
+  order.channels_last &= x.dim() == 4;
+  const Tensor y = order.empty(sizes, x.dtype()), from = order.dense(x);
+  const Tensor& small = enlarge ? from : y;
+  if (y.numel() > 0) {
+    const int64_t channels = small.size(-3), h = small.size(-2), w = small.size(-1);
+    const PixelShuffle shuffle{x.numel() / (channels * h * w), channels / (r * r), r, h, w, order.channels_last};
+    visit_bits(x.item_size(), [&]<class T>(type_tag<T>) { shuffle.run((enlarge ? y : from).data<T>(), small.data<T>(), enlarge); });
+  }
+  if (autograd::needed(x))
+    autograd::record(enlarge ? "PixelShuffleBackward" : "PixelUnshuffleBackward", y, {x}, [r, enlarge](const Tensor& g) { return shuffle_pixels(g, r, !enlarge); });
+  return y;
 }
 
 // (..., C r^2, H, W) -> (..., C, H r, W r)
@@ -138,14 +175,7 @@ Tensor pixel_shuffle(const Tensor& x, int64_t r) {
   if (x.dim() < 3) fail<ShapeError>("pixel_shuffle: expected at least 3 dimensions, got ", x);
   if (r < 1) fail("pixel_shuffle: expected a positive upscale_factor, got ", r);
   if (x.size(-3) % (r * r)) fail<ShapeError>("pixel_shuffle: expected channels divisible by ", r * r, ", the square of upscale_factor ", r, ", got ", x.size(-3));
-  const bool last = x.dim() == 4 && x.is_channels_last();
-  const int64_t lead = x.dim() - 3, c = x.size(-3) / (r * r), h = x.size(-2), w = x.size(-1);
-  Dims split(x.sizes().begin(), x.sizes().begin() + lead), sizes = split, order;
-  for (int64_t n : {c, r, r, h, w}) split.push_back(n);
-  for (int64_t n : {c, h * r, w * r}) sizes.push_back(n);
-  for (int64_t d = 0; d < lead; ++d) order.push_back(d);
-  for (int64_t d : last ? Dims{3, 1, 4, 2, 0} : Dims{0, 3, 1, 4, 2}) order.push_back(lead + d);
-  return rearranged(reshape(x, split), order, sizes, last);
+  return shuffle_pixels(x, r, true);
 }
 
 // (..., C, H r, W r) -> (..., C r^2, H, W)
@@ -154,14 +184,7 @@ Tensor pixel_unshuffle(const Tensor& x, int64_t r) {
   if (x.dim() < 3) fail<ShapeError>("pixel_unshuffle: expected at least 3 dimensions, got ", x);
   if (r < 1) fail("pixel_unshuffle: expected a positive downscale_factor, got ", r);
   if (x.size(-2) % r || x.size(-1) % r) fail<ShapeError>("pixel_unshuffle: expected height and width divisible by downscale_factor ", r, ", got ", x);
-  const bool last = x.dim() == 4 && x.is_channels_last();
-  const int64_t lead = x.dim() - 3, c = x.size(-3), h = x.size(-2) / r, w = x.size(-1) / r;
-  Dims split(x.sizes().begin(), x.sizes().begin() + lead), sizes = split, order;
-  for (int64_t n : {c, h, r, w, r}) split.push_back(n);
-  for (int64_t n : {c * r * r, h, w}) sizes.push_back(n);
-  for (int64_t d = 0; d < lead; ++d) order.push_back(d);
-  for (int64_t d : last ? Dims{1, 3, 0, 2, 4} : Dims{0, 2, 4, 1, 3}) order.push_back(lead + d);
-  return rearranged(reshape(x, split), order, sizes, last);
+  return shuffle_pixels(x, r, false);
 }
 
 // (N, g k, ...) -> (N, k g, ...): channel i of group j becomes channel j of group i.

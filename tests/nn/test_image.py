@@ -42,7 +42,8 @@ def test_channels_last_stays(name):
 @pytest.mark.parametrize("name", [*OPERATORS, "unfold", "fold"])
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_same_bits_for_any_number_of_threads(name, channels_last, threads):
-    f = {**OPERATORS, "unfold": lambda x: F.unfold(x, 3, padding=1), "fold": lambda x: F.fold(x.flatten(2), (13, 13), 2)}
+    f = {**OPERATORS, "unfold": lambda x: F.unfold(x, 3, padding=1),
+        "fold": lambda x: F.fold(x.flatten(2), (13, 13), 2)}
     x = pydl.from_numpy(np.random.default_rng(1).normal(size=(3, 64, 12, 12)).astype(np.float32))
     if channels_last:
         x = x.contiguous(memory_format=pydl.channels_last)
