@@ -1,0 +1,279 @@
+"""Transforms of images, with torchvision's names.
+
+All but the converters take an image of Pillow, a tensor (C, H, W), or a batch (N, C, H, W) of any dtype, and return
+the same kind. Random transforms draw from pydl's generators, so a loader's batches repeat for a seed; of a batch they
+draw for each image. Tensors keep their memory format and work on uint8 as it is: crop and flip before converting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import pydl
+from pydl import Tensor
+from pydl.nn import functional as F
+from pydl.vision._pillow import is_image, pillow, to_uint8
+
+__all__ = [
+    "CenterCrop", "Compose", "ConvertImageDtype", "Normalize", "PILToTensor", "RandomCrop", "RandomHorizontalFlip",
+    "Resize", "ToTensor",
+]
+
+BORDERS = {"constant": "constant", "edge": "replicate", "reflect": "reflect"}
+
+
+class Compose:
+    """One transform after another.
+
+    >>> import pydl
+    >>> from pydl.vision import transforms
+    >>> both = transforms.Compose([transforms.CenterCrop(2), transforms.ConvertImageDtype(pydl.float32)])
+    >>> both(pydl.full((1, 4, 4), 255, dtype=pydl.uint8)).tolist()
+    [[[1.0, 1.0], [1.0, 1.0]]]
+    """
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        self.transforms = transforms
+
+    def __call__(self, image: Any) -> Any:
+        for transform in self.transforms:
+            image = transform(image)
+        return image
+
+
+class PILToTensor:
+    """An image of Pillow as a uint8 tensor (C, H, W)."""
+
+    def __call__(self, pic: Any) -> Tensor:
+        if not is_image(pic):
+            raise TypeError(f"PILToTensor: expected an image of Pillow, got {type(pic).__name__}")
+        return to_uint8(pic)
+
+
+class ToTensor:
+    """An image of Pillow, or a uint8 array (H, W, C) or (H, W), as a float32 tensor (C, H, W) in [0, 1].
+
+    >>> import numpy as np
+    >>> from pydl.vision import transforms
+    >>> transforms.ToTensor()(np.full((1, 2), 255, np.uint8)).tolist()
+    [[[1.0, 1.0]]]
+    """
+
+    def __call__(self, pic: Any) -> Tensor:
+        if is_image(pic):
+            return to_uint8(pic).to(pydl.float32) / 255
+        if not isinstance(pic, np.ndarray) or pic.ndim not in (2, 3):
+            raise TypeError(f"ToTensor: expected an image of Pillow or an array (H, W, C), got {type(pic).__name__}")
+        tensor = pydl.from_numpy(np.array(pic[:, :, None] if pic.ndim == 2 else pic)).permute(2, 0, 1)
+        return tensor.to(pydl.float32) / 255 if tensor.dtype == pydl.uint8 else tensor
+
+
+class ConvertImageDtype:
+    """A uint8 tensor in [0, 255] as a floating point one in [0, 1]."""
+
+    def __init__(self, dtype: pydl.dtype) -> None:
+        self.dtype = dtype
+
+    def __call__(self, image: Tensor) -> Tensor:
+        if image.dtype != pydl.uint8 or not self.dtype.is_floating_point:
+            raise TypeError(
+                f"ConvertImageDtype: expected uint8 to a floating point dtype, got {image.dtype} to {self.dtype}"
+            )
+        return image.to(self.dtype) / 255
+
+
+class Normalize:
+    """(x - mean) / std, one number of each a channel, of floating point tensors (..., C, H, W).
+
+    >>> import pydl
+    >>> from pydl.vision import transforms
+    >>> transforms.Normalize([1.0], [2.0])(pydl.full((1, 1, 2), 5.0)).tolist()
+    [[[2.0, 2.0]]]
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
+        if any(s == 0 for s in std):
+            raise ValueError(f"Normalize: expected std other than 0, got {list(std)}")
+        self.mean = pydl.tensor(list(mean), dtype=pydl.float64).reshape(-1, 1, 1)
+        self.std = pydl.tensor(list(std), dtype=pydl.float64).reshape(-1, 1, 1)
+        self.inplace = inplace
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        if not tensor.is_floating_point():
+            raise TypeError(f"Normalize: expected a floating point tensor, got {tensor.dtype}")
+        if not self.inplace:
+            tensor = tensor.clone()
+        return tensor.sub_(self.mean.to(tensor.dtype)).div_(self.std.to(tensor.dtype))
+
+
+class RandomHorizontalFlip:
+    """Left and right swapped with probability `p`.
+
+    >>> import pydl
+    >>> from pydl.vision import transforms
+    >>> transforms.RandomHorizontalFlip(p=1)(pydl.tensor([[[1, 2, 3]]])).tolist()
+    [[[3, 2, 1]]]
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"RandomHorizontalFlip: expected a probability, got {p}")
+        self.p = p
+
+    def __call__(self, img: Any) -> Any:
+        chosen = (pydl.rand(_count(img)) < self.p).numpy()
+        if is_image(img):
+            return img.transpose(pillow().Transpose.FLIP_LEFT_RIGHT) if chosen[0] else img
+        flipped = img.clone()
+        pixels = flipped.numpy() if img.dim() == 4 else flipped.numpy()[None]
+        pixels[chosen] = pixels[chosen, ..., ::-1]
+        return flipped
+
+
+class RandomCrop:
+    """A window of `size` (one number: a square) at a random place, after `padding` on all sides.
+
+    `padding` is one number, two (left and right, top and bottom) or four (left, top, right, bottom); the border is
+    `fill` ("constant"), its outermost pixel ("edge") or mirrored ("reflect").
+
+    >>> import pydl
+    >>> from pydl.vision import transforms
+    >>> tuple(transforms.RandomCrop(32, padding=4)(pydl.zeros(5, 3, 32, 32)).shape)
+    (5, 3, 32, 32)
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        padding: int | Sequence[int] | None = None,
+        fill: float = 0,
+        padding_mode: str = "constant",
+    ) -> None:
+        if padding_mode not in BORDERS:
+            raise ValueError(f"RandomCrop: expected padding_mode {', '.join(BORDERS)}, got {padding_mode!r}")
+        self.size = _pair(size)
+        sides = (0,) if padding is None else (padding,) if isinstance(padding, int) else tuple(padding)
+        if len(sides) not in (1, 2, 4):
+            raise ValueError(f"RandomCrop: expected one, two or four paddings, got {padding}")
+        self.left, self.top, self.right, self.bottom = sides * (4 // len(sides))
+        self.fill = fill
+        self.padding_mode = padding_mode
+
+    def __call__(self, img: Any) -> Any:
+        if is_image(img):
+            return _from_pixels(self(to_uint8(img)))
+        batch = img if img.dim() == 4 else img.unsqueeze(0)
+        sides = (self.left, self.right, self.top, self.bottom)
+        if any(sides):
+            value = self.fill if self.padding_mode == "constant" else None
+            batch = F.pad(batch, sides, BORDERS[self.padding_mode], value)
+        (height, width), (tall, wide) = self.size, batch.shape[2:]
+        if height > tall or width > wide:
+            raise ValueError(f"RandomCrop: expected images of at least {list(self.size)}, got {[tall, wide]}")
+        tops = pydl.randint(0, tall - height + 1, (len(batch),)).tolist()
+        lefts = pydl.randint(0, wide - width + 1, (len(batch),)).tolist()
+        result = _like(batch, (len(batch), batch.size(1), height, width))
+        # Rows of memory are copied whole when the channels of a channels-last image come last.
+        rows = (0, 2, 3, 1) if batch.is_contiguous(memory_format=pydl.channels_last) else (0, 1, 2, 3)
+        source, target = batch.permute(rows).numpy(), result.permute(rows).numpy()
+        for i, (top, left) in enumerate(zip(tops, lefts)):
+            window = slice(top, top + height), slice(left, left + width)
+            target[i] = source[i][window] if rows[1] == 2 else source[i][(slice(None), *window)]
+        return result if img.dim() == 4 else result[0]
+
+
+class CenterCrop:
+    """The window of `size` (one number: a square) in the middle; what is missing is zero.
+
+    >>> import pydl
+    >>> from pydl.vision import transforms
+    >>> transforms.CenterCrop((1, 2))(pydl.tensor([[[1, 2, 3, 4]]])).tolist()
+    [[[2, 3]]]
+    """
+
+    def __init__(self, size: int | Sequence[int]) -> None:
+        self.size = _pair(size)
+
+    def __call__(self, img: Any) -> Any:
+        if is_image(img):
+            return _from_pixels(self(to_uint8(img)))
+        tops, lefts = (_center(n, size) for n, size in zip(img.shape[-2:], self.size))
+        return F.pad(img, (*lefts, *tops))
+
+
+def _center(n: int, size: int) -> tuple[int, int]:
+    """Paddings before and after that leave `size` of n positions."""
+    if n < size:
+        before = (size - n) // 2
+        return before, size - n - before
+    before = int(round((n - size) / 2))
+    return -before, -(n - size - before)
+
+
+class Resize:
+    """The image at another `size` (height, width); one number is that of the shorter side.
+
+    `interpolation` is "bilinear", "bicubic" or "nearest"; the first two widen their filter when the image shrinks,
+    unless `antialias` is off (tensors only). uint8 is rounded.
+
+    >>> import pydl
+    >>> from pydl.vision import transforms
+    >>> tuple(transforms.Resize(16)(pydl.zeros(3, 32, 64)).shape)
+    (3, 16, 32)
+    """
+
+    def __init__(self, size: int | Sequence[int], interpolation: str = "bilinear", antialias: bool = True) -> None:
+        if interpolation not in ("bilinear", "bicubic", "nearest"):
+            raise ValueError(f"Resize: expected interpolation bilinear, bicubic or nearest, got {interpolation!r}")
+        self.size = size
+        self.interpolation = interpolation
+        self.antialias = antialias
+
+    def _target(self, height: int, width: int) -> tuple[int, int]:
+        if not isinstance(self.size, int):
+            return _pair(self.size)
+        if height <= width:
+            return self.size, int(self.size * width / height)
+        return int(self.size * height / width), self.size
+
+    def __call__(self, img: Any) -> Any:
+        if is_image(img):
+            height, width = self._target(img.height, img.width)
+            return img.resize((width, height), getattr(pillow().Resampling, self.interpolation.upper()))
+        batch = img if img.dim() == 4 else img.unsqueeze(0)
+        size = self._target(*batch.shape[2:])
+        if self.interpolation == "nearest":
+            result = F.interpolate(batch, size, mode="nearest")
+        else:
+            values = batch if batch.is_floating_point() else batch.to(pydl.float32)
+            result = F.interpolate(values, size, mode=self.interpolation, antialias=self.antialias)
+            if batch.dtype == pydl.uint8:
+                result = result.round().clamp(0, 255)
+            result = result.to(batch.dtype)
+        return result if img.dim() == 4 else result[0]
+
+
+def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+    if isinstance(size, int):
+        return size, size
+    first, last = size[0], size[-1]
+    return first, last
+
+
+def _count(img: Any) -> int:
+    return img.size(0) if isinstance(img, Tensor) and img.dim() == 4 else 1
+
+
+def _like(batch: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Memory of that shape in the format of the batch."""
+    result = pydl.empty(shape, dtype=batch.dtype)
+    is_last = batch.is_contiguous(memory_format=pydl.channels_last)
+    return result.contiguous(memory_format=pydl.channels_last) if is_last else result
+
+
+def _from_pixels(pixels: Tensor) -> Any:
+    array = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+    return pillow().fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
