@@ -42,12 +42,6 @@ Tensor gather(const Tensor& x, const Tensor& weights, const Points& p);
 Tensor spread(const Tensor& g, const Tensor& weights, const Points& p, bool channels_last);
 Tensor dot(const Tensor& g, const Tensor& x, const Points& p);
 
-MemoryOrder order_of(const Tensor& x, bool channels_last) {
-  MemoryOrder order(x);
-  order.channels_last = channels_last;
-  return order;
-}
-
 // Runs each(n, begin, end) over the points of all images.
 template <class F> void for_points(const Points& p, int64_t work, F&& each) {
   parallel_for(p.batch() * p.count(), std::max<int64_t>(1, kGrain / std::max<int64_t>(1, work)), [&](int64_t at, int64_t end) {
@@ -67,15 +61,15 @@ template <class F> void for_channels(const Points& p, int64_t channels, int64_t 
 }
 
 Tensor gather(const Tensor& x, const Tensor& weights, const Points& p) {
-  const MemoryOrder order(x);
+  const ImageLayout layout(x);
   const int64_t c = x.size(1), in = p.pixels(), out = p.count(), k = p.taps();
-  const Tensor y = order.empty(p.sized(c, p.out), x.dtype()), from = order.dense(x), w = contiguous(weights.alias());
+  const Tensor y = layout.empty(p.sized(c, p.out), x.dtype()), from = layout.dense(x), w = contiguous(weights.alias());
   if (y.numel() > 0)
     visit_float(x.dtype(), [&]<class T>(type_tag<T>) {
       const auto& kernel = kernels<T>().taps;
       const int64_t* const starts = p.starts.data<int64_t>();
       auto sources = [&](int64_t n) { return p.sources.data<int64_t>() + n * out * k; };
-      if (order.channels_last) {
+      if (layout.channels_last) {
         for_points(p, c * k, [&](int64_t n, int64_t begin, int64_t end) {
           kernel.sum_rows(y.data<T>() + n * out * c, c, from.data<T>() + n * in * c, c, starts, sources(n), w.data<T>() + n * out * k, begin, end, c);
         });
@@ -90,16 +84,16 @@ Tensor gather(const Tensor& x, const Tensor& weights, const Points& p) {
     const bool wx = autograd::requires_grad(x), ww = autograd::requires_grad(weights);
     autograd::record("GridSampleBackward", y, {x, weights}, [=, x = autograd::save(x), weights = autograd::save(weights)](const Tensor& g) {
       const Tensor image = x, w = weights;
-      return Tensors{wx ? spread(g, w, p, MemoryOrder(image).channels_last) : Tensor(), ww ? dot(g, image, p) : Tensor()};
+      return Tensors{wx ? spread(g, w, p, ImageLayout(image).channels_last) : Tensor(), ww ? dot(g, image, p) : Tensor()};
     });
   }
   return y;
 }
 
 Tensor spread(const Tensor& g, const Tensor& weights, const Points& p, bool channels_last) {
-  const MemoryOrder order = order_of(g, channels_last);
+  const ImageLayout layout(g.dim(), channels_last);
   const int64_t c = g.size(1), in = p.pixels(), out = p.count(), k = p.taps();
-  const Tensor dx = order.empty(p.sized(c, p.image), g.dtype()), from = order.dense(g), w = contiguous(weights.alias());
+  const Tensor dx = layout.empty(p.sized(c, p.image), g.dtype()), from = layout.dense(g), w = contiguous(weights.alias());
   fill_(dx, Scalar(0));
   if (g.numel() > 0)
     visit_float(g.dtype(), [&]<class T>(type_tag<T>) {
@@ -124,9 +118,9 @@ Tensor spread(const Tensor& g, const Tensor& weights, const Points& p, bool chan
 }
 
 Tensor dot(const Tensor& g, const Tensor& x, const Points& p) {
-  const MemoryOrder order(x);
+  const ImageLayout layout(x);
   const int64_t c = x.size(1), in = p.pixels(), out = p.count(), k = p.taps();
-  const Tensor dw = Tensor::empty(p.sources.sizes(), x.dtype()), from = order.dense(x), seed = order.dense(g);
+  const Tensor dw = Tensor::empty(p.sources.sizes(), x.dtype()), from = layout.dense(x), seed = layout.dense(g);
   if (dw.numel() > 0)
     visit_float(x.dtype(), [&]<class T>(type_tag<T>) {
       const auto& kernel = kernels<T>().taps;
@@ -136,14 +130,14 @@ Tensor dot(const Tensor& g, const Tensor& x, const Points& p) {
         const T* const b = from.data<T>() + n * in * c;
         const int64_t* const starts = p.starts.data<int64_t>();
         const int64_t* const sources = p.sources.data<int64_t>() + n * out * k;
-        if (order.channels_last) kernel.dot_rows(to, a, c, b, c, starts, sources, begin, end, c);
+        if (layout.channels_last) kernel.dot_rows(to, a, c, b, c, starts, sources, begin, end, c);
         else kernel.dot_columns(to, a, out, b, in, starts, sources, begin, end, c);
       });
     });
   if (autograd::needed(g, x)) {
     const bool wg = autograd::requires_grad(g), wx = autograd::requires_grad(x);
     autograd::record("GridSampleDotBackward", dw, {g, x}, [=, g = autograd::save(g), x = autograd::save(x)](const Tensor& gg) {
-      return Tensors{wg ? gather(x, gg, p) : Tensor(), wx ? spread(g, gg, p, order.channels_last) : Tensor()};
+      return Tensors{wg ? gather(x, gg, p) : Tensor(), wx ? spread(g, gg, p, layout.channels_last) : Tensor()};
     });
   }
   return dw;

@@ -155,13 +155,12 @@ Tensor shuffle_pixels(const Tensor& x, int64_t r, bool enlarge) {
   Dims sizes(x.sizes().begin(), x.sizes().begin() + lead);
   const Dims image = enlarge ? Dims{x.size(-3) / (r * r), x.size(-2) * r, x.size(-1) * r} : Dims{x.size(-3) * r * r, x.size(-2) / r, x.size(-1) / r};
   sizes.append(image.begin(), image.end());
-  MemoryOrder order(x);
-  order.channels_last &= x.dim() == 4;
-  const Tensor y = order.empty(sizes, x.dtype()), from = order.dense(x);
+  const ImageLayout layout(x.dim(), x.dim() == 4 && x.is_channels_last());
+  const Tensor y = layout.empty(sizes, x.dtype()), from = layout.dense(x);
   const Tensor& small = enlarge ? from : y;
   if (y.numel() > 0) {
     const int64_t channels = small.size(-3), h = small.size(-2), w = small.size(-1);
-    const PixelShuffle shuffle{x.numel() / (channels * h * w), channels / (r * r), r, h, w, order.channels_last};
+    const PixelShuffle shuffle{x.numel() / (channels * h * w), channels / (r * r), r, h, w, layout.channels_last};
     visit_bits(x.item_size(), [&]<class T>(type_tag<T>) { shuffle.run((enlarge ? y : from).data<T>(), small.data<T>(), enlarge); });
   }
   if (autograd::needed(x))

@@ -82,17 +82,17 @@ void read_dense(T* out, const T* in, const Dims& out_sizes, const Dims& in_sizes
 }  // namespace
 
 Tensor read_at(const Tensor& x, std::span<const Positions> positions, const Scalar& fill) {
-  const MemoryOrder order(x);
+  const ImageLayout layout(x);
   Dims sizes(x.sizes());
   for (size_t d = 0; d < sizes.size(); ++d)
     if (!positions[d].empty()) sizes[d] = int64_t(positions[d].size());
-  const Tensor y = order.empty(sizes, x.dtype());
+  const Tensor y = layout.empty(sizes, x.dtype());
   if (y.numel() == 0) return y;
   if (x.dim() == 0) return copy_values(y, x), y;
-  const Tensor from = order.dense(x);
+  const Tensor from = layout.dense(x);
   Dims out_sizes, in_sizes;
   std::vector<const Positions*> moved;
-  for (int64_t d : order.dims) {
+  for (int64_t d : layout.dims) {
     out_sizes.push_back(sizes[size_t(d)]);
     in_sizes.push_back(x.size(d));
     moved.push_back(&positions[size_t(d)]);
@@ -108,15 +108,15 @@ Tensor read_at(const Tensor& x, std::span<const Positions> positions, const Scal
   return y;
 }
 
-MemoryOrder::MemoryOrder(const Tensor& x) : channels_last(x.is_channels_last()) {
-  for (int64_t d = 0; d < x.dim(); ++d)
+ImageLayout::ImageLayout(int64_t ndim, bool channels_last) : channels_last(channels_last) {
+  for (int64_t d = 0; d < ndim; ++d)
     if (d != 1 || !channels_last) dims.push_back(d);
   if (channels_last) dims.push_back(1);
 }
-Tensor MemoryOrder::dense(const Tensor& x) const {
+Tensor ImageLayout::dense(const Tensor& x) const {
   return contiguous(x.alias(), channels_last ? MemoryFormat::ChannelsLast : MemoryFormat::Contiguous);
 }
-Tensor MemoryOrder::empty(IntSpan sizes, DType t) const {
+Tensor ImageLayout::empty(IntSpan sizes, DType t) const {
   return channels_last ? Tensor::empty_strided(sizes, channels_last_strides(sizes), t) : Tensor::empty(sizes, t);
 }
 
@@ -151,15 +151,15 @@ Taps Taps::of(const Positions& positions, int64_t inputs) {
 Tensor weighted_sums(const Tensor& x, int64_t dim, const std::shared_ptr<const Taps>& taps) {
   Call call("weighted_sums");
   const DType t = compute_dtype(x.dtype());
-  const MemoryOrder order(x);
+  const ImageLayout layout(x);
   Dims sizes(x.sizes());
   sizes[size_t(dim)] = taps->outputs();
-  const Tensor y = order.empty(sizes, t), from = order.dense(cast(x.alias(), t));
+  const Tensor y = layout.empty(sizes, t), from = layout.dense(cast(x.alias(), t));
   if (y.numel() > 0)
     visit_float(t, [&]<class T>(type_tag<T>) {
       int64_t outer = 1, inner = 1;
       bool before = true;
-      for (int64_t d : order.dims) {
+      for (int64_t d : layout.dims) {
         if (d == dim) before = false;
         else (before ? outer : inner) *= x.size(d);
       }

@@ -10,11 +10,12 @@
 namespace pydl {
 
 // How an operator lays out its result and looks at its operands: like its first image, channels last or contiguous.
-struct MemoryOrder {
+struct ImageLayout {
   Dims dims;  // the dimensions, from the outermost in memory to the innermost
   bool channels_last;
-  explicit MemoryOrder(const Tensor& x);
-  // x in dense memory of this order, copied if it must be, without history.
+  ImageLayout(int64_t ndim, bool channels_last);
+  explicit ImageLayout(const Tensor& x) : ImageLayout(x.dim(), x.is_channels_last()) {}
+  // x in dense memory of this layout, copied if it must be, without history.
   Tensor dense(const Tensor& x) const;
   Tensor empty(IntSpan sizes, DType t) const;
 };
