@@ -97,8 +97,8 @@ class Normalize:
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         if any(s == 0 for s in std):
             raise ValueError(f"Normalize: expected std other than 0, got {list(std)}")
-        self.mean = pydl.tensor(list(mean), dtype=pydl.float64).reshape(-1, 1, 1)
-        self.std = pydl.tensor(list(std), dtype=pydl.float64).reshape(-1, 1, 1)
+        self.mean = pydl.tensor(list(mean), dtype=pydl.float64)
+        self.std = pydl.tensor(list(std), dtype=pydl.float64)
         self.inplace = inplace
 
     def __call__(self, tensor: Tensor) -> Tensor:
@@ -106,7 +106,14 @@ class Normalize:
             raise TypeError(f"Normalize: expected a floating point tensor, got {tensor.dtype}")
         if not self.inplace:
             tensor = tensor.clone()
-        return tensor.sub_(self.mean.to(tensor.dtype)).div_(self.std.to(tensor.dtype))
+        mean, std = (values.to(tensor.dtype) for values in (self.mean, self.std))
+        if tensor.dim() == 4 and _is_channels_last(tensor) and tensor.size(1) == len(mean):
+            # Whole rows of pixels at a time rather than the few channels of one.
+            rows = tensor.permute(0, 2, 3, 1).flatten(2)
+            rows.sub_(mean.repeat(tensor.size(3))).div_(std.repeat(tensor.size(3)))
+        else:
+            tensor.sub_(mean.reshape(-1, 1, 1)).div_(std.reshape(-1, 1, 1))
+        return tensor
 
 
 class RandomHorizontalFlip:
@@ -124,13 +131,15 @@ class RandomHorizontalFlip:
         self.p = p
 
     def __call__(self, img: Any) -> Any:
-        chosen = (pydl.rand(_count(img)) < self.p).numpy()
+        chosen = (pydl.rand(_count(img)) < self.p).nonzero().flatten()
         if is_image(img):
-            return img.transpose(pillow().Transpose.FLIP_LEFT_RIGHT) if chosen[0] else img
-        flipped = img.clone()
-        pixels = flipped.numpy() if img.dim() == 4 else flipped.numpy()[None]
-        pixels[chosen] = pixels[chosen, ..., ::-1]
-        return flipped
+            return img.transpose(pillow().Transpose.FLIP_LEFT_RIGHT) if len(chosen) else img
+        batch = img if img.dim() == 4 else img.unsqueeze(0)
+        channels_last = _is_channels_last(batch)
+        rows = (batch.permute(0, 2, 3, 1) if channels_last else batch).clone(memory_format=pydl.contiguous_format)
+        rows.index_copy_(0, chosen, rows.index_select(0, chosen).flip(2 if channels_last else 3))
+        flipped = rows.permute(0, 3, 1, 2) if channels_last else rows
+        return flipped if img.dim() == 4 else flipped[0]
 
 
 class RandomCrop:
@@ -173,16 +182,25 @@ class RandomCrop:
         (height, width), (tall, wide) = self.size, batch.shape[2:]
         if height > tall or width > wide:
             raise ValueError(f"RandomCrop: expected images of at least {list(self.size)}, got {[tall, wide]}")
-        tops = pydl.randint(0, tall - height + 1, (len(batch),)).tolist()
-        lefts = pydl.randint(0, wide - width + 1, (len(batch),)).tolist()
-        result = _like(batch, (len(batch), batch.size(1), height, width))
-        # Rows of memory are copied whole when the channels of a channels-last image come last.
-        rows = (0, 2, 3, 1) if batch.is_contiguous(memory_format=pydl.channels_last) else (0, 1, 2, 3)
-        source, target = batch.permute(rows).numpy(), result.permute(rows).numpy()
-        for i, (top, left) in enumerate(zip(tops, lefts)):
-            window = slice(top, top + height), slice(left, left + width)
-            target[i] = source[i][window] if rows[1] == 2 else source[i][(slice(None), *window)]
+        tops = pydl.randint(0, tall - height + 1, (len(batch),))
+        lefts = pydl.randint(0, wide - width + 1, (len(batch),))
+        result = _windows(batch, tops, lefts, height, width)
         return result if img.dim() == 4 else result[0]
+
+
+def _windows(batch: Tensor, tops: Tensor, lefts: Tensor, height: int, width: int) -> Tensor:
+    """A window of each image. A row of a window is a run of memory, so one gather of runs fetches all of them."""
+    count, channels, tall, wide = batch.shape
+    channels_last = _is_channels_last(batch)
+    planes, pixel = (1, channels) if channels_last else (channels, 1)
+    memory = batch.permute(0, 2, 3, 1) if channels_last else batch.contiguous()
+    runs = memory.as_strided((count * planes * tall * wide - width + 1, width * pixel), (pixel, 1))
+    plane = pydl.arange(count * planes).reshape(count, planes, 1) * tall
+    row = plane + tops.reshape(-1, 1, 1) + pydl.arange(height)
+    found = runs.index_select(0, (row * wide + lefts.reshape(-1, 1, 1)).flatten())
+    if channels_last:
+        return found.reshape(count, height, width, channels).permute(0, 3, 1, 2)
+    return found.reshape(count, channels, height, width)
 
 
 class CenterCrop:
@@ -267,11 +285,8 @@ def _count(img: Any) -> int:
     return img.size(0) if isinstance(img, Tensor) and img.dim() == 4 else 1
 
 
-def _like(batch: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Memory of that shape in the format of the batch."""
-    result = pydl.empty(shape, dtype=batch.dtype)
-    is_last = batch.is_contiguous(memory_format=pydl.channels_last)
-    return result.contiguous(memory_format=pydl.channels_last) if is_last else result
+def _is_channels_last(batch: Tensor) -> bool:
+    return batch.is_contiguous(memory_format=pydl.channels_last)
 
 
 def _from_pixels(pixels: Tensor) -> Any:
