@@ -284,9 +284,9 @@ class _Workers:
         from concurrent.futures import ThreadPoolExecutor
 
         self.count = count
-        self._init = init
-        self._ids = itertools.count()
-        self._pool = ThreadPoolExecutor(count, "pydl-data", initializer=_start_worker, initargs=(self._ids, init))
+        self._pool = ThreadPoolExecutor(
+            count, "pydl-data", initializer=_start_worker, initargs=(itertools.count(), init)
+        )
 
     def submit(self, epoch: _Epoch, number: int, indices: Any) -> Future[Any]:
         return self._pool.submit(_run_in_worker, self.count, epoch, number, indices)
