@@ -36,6 +36,16 @@ std::vector<Stretch> stretches(const Positions& positions) {
   return found;
 }
 
+// For each of n positions along a dimension: how many, from it on, read one position of the input after the other.
+std::vector<int64_t> neighbours(const Positions& positions, int64_t n) {
+  std::vector<int64_t> ahead(size_t(n), 1);
+  for (int64_t o = n - 2; o >= 0; --o) {
+    const bool follows = positions.empty() || (positions[size_t(o)] >= 0 && positions[size_t(o) + 1] == positions[size_t(o)] + 1);
+    if (follows) ahead[size_t(o)] = ahead[size_t(o) + 1] + 1;
+  }
+  return ahead;
+}
+
 // Both tensors dense in one order of dimensions: sizes and positions are given in that order.
 template <class T>
 void read_dense(T* out, const T* in, const Dims& out_sizes, const Dims& in_sizes, const std::vector<const Positions*>& positions, T fill) {
@@ -50,11 +60,15 @@ void read_dense(T* out, const T* in, const Dims& out_sizes, const Dims& in_sizes
   for (int64_t p : along) gathers &= p >= 0;
 
   const MoveKernels<T>& move = move_kernels<T>();
+  const int64_t width = n * run;  // of a row, in elements
   int64_t rows = 1;
   for (int64_t d = 0; d < row; ++d) rows *= out_sizes[size_t(d)];
-  parallel_for(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, n * run)), [&](int64_t r, int64_t end) {
-    for (; r < end; ++r) {
-      T* const to = out + r * n * run;
+  const std::vector<int64_t> ahead = row > 0 ? neighbours(*positions[size_t(row) - 1], out_sizes[size_t(row) - 1]) : std::vector<int64_t>{1};
+  parallel_for(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width)), [&](int64_t r, int64_t end) {
+    for (int64_t count; r < end; r += count) {
+      // Rows that follow each other in both tensors go through each stretch together.
+      count = std::min(ahead[size_t(r % int64_t(ahead.size()))], end - r);
+      T* const to = out + r * width;
       int64_t source = 0, stride = 1, rest = r;
       for (int64_t d = row - 1; d >= 0 && source >= 0; --d) {
         const int64_t o = rest % out_sizes[size_t(d)], p = positions[size_t(d)]->empty() ? o : (*positions[size_t(d)])[size_t(o)];
@@ -63,17 +77,28 @@ void read_dense(T* out, const T* in, const Dims& out_sizes, const Dims& in_sizes
         rest /= out_sizes[size_t(d)];
       }
       if (source < 0) {
-        move.fill(to, fill, n * run);
+        move.fill(to, fill, count * width);
         continue;
       }
       const T* const from = in + source * in_row;
       if (gathers) {
-        move.gather_rows(to, run, from, run, along.data(), n, run, false);
+        for (int64_t i = 0; i < count; ++i) move.gather_rows(to + i * width, run, from + i * in_row, run, along.data(), n, run, false);
         continue;
       }
       for (const Stretch& s : parts) {
-        if (s.from < 0) move.fill(to + s.at * run, fill, s.count * run);
-        else move.copy_rows(to + s.at * run, run, from + s.from * run, s.step * run, s.count, run, false);
+        T* const part = to + s.at * run;
+        if (s.from < 0) {
+          if (s.count * run < count) {
+            for (int64_t j = 0; j < s.count * run; ++j) move.copy_strided(part + j, width, &fill, 0, count);
+          } else {
+            for (int64_t i = 0; i < count; ++i) move.fill(part + i * width, fill, s.count * run);
+          }
+        } else if (s.step == 1) {
+          move.copy_rows(part, width, from + s.from * run, in_row, count, s.count * run, false);
+        } else {
+          for (int64_t j = 0; j < s.count; ++j)
+            move.copy_rows(part + j * run, width, from + (s.from + j * s.step) * run, in_row, count, run, false);
+        }
       }
     }
   });
