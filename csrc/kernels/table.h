@@ -6,6 +6,7 @@
 #include "kernels/move.h"
 #include "kernels/optim.h"
 #include "kernels/pointwise.h"
+#include "kernels/pool.h"
 #include "kernels/reduce.h"
 #include "kernels/roofline.h"
 #include "kernels/rowwise.h"
@@ -21,6 +22,7 @@ template <class T> struct Kernels {
   const OptimKernels<T>& optim;
   const RooflineKernels<T>& roofline;
   const ScatterKernels<T>& scatter;
+  const PoolKernels<T>& pool;
 };
 
 template <class T> const Kernels<T>& kernels();  // float, double

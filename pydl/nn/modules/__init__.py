@@ -7,6 +7,7 @@ from pydl.nn.modules import (
     linear,
     loss,
     normalization,
+    pooling,
 )
 from pydl.nn.modules.activation import *  # noqa: F403
 from pydl.nn.modules.container import *  # noqa: F403
@@ -15,8 +16,9 @@ from pydl.nn.modules.linear import *  # noqa: F403
 from pydl.nn.modules.loss import *  # noqa: F403
 from pydl.nn.modules.module import Module  # noqa: F401
 from pydl.nn.modules.normalization import *  # noqa: F403
+from pydl.nn.modules.pooling import *  # noqa: F403
 
 __all__ = sorted([
     "Module", *activation.__all__, *container.__all__, *dropout.__all__, *linear.__all__, *loss.__all__,
-    *normalization.__all__,
+    *normalization.__all__, *pooling.__all__,
 ])
