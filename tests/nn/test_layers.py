@@ -179,12 +179,10 @@ def test_max_pool_and_back(name, shape):
     a, b = pair(torch, np.random.default_rng(0).standard_normal(shape).astype(np.float32))
     results = []
     for lib, x in ((nn, a), (torch.nn, b)):
-        pooled, indices = getattr(lib, f"MaxPool{name}")(2, return_indices=True)(x)
-        unpool = getattr(lib, f"MaxUnpool{name}")(2)
-        results.append([pooled, indices, unpool(pooled, indices, output_size=list(shape))]
-        even = x[..., :4, :4] if x.ndim > 3 else x[..., :4]
-        whole, indices = getattr(lib, f"MaxPool{name}")(2, return_indices=True)(even)
-        results[-1].append(unpool(whole, indices)))
+        pool, unpool = getattr(lib, f"MaxPool{name}")(2, return_indices=True), getattr(lib, f"MaxUnpool{name}")(2)
+        pooled = pool(x)
+        even = pool(x[(..., *(slice(4),) * (len(shape) - 2))])
+        results.append([*pooled, unpool(*pooled, output_size=list(shape)), unpool(*even)])
         results[-1] += getattr(lib, f"AdaptiveMaxPool{name}")(3, return_indices=True)(x)
     assert repr(getattr(nn, f"MaxUnpool{name}")(3, 2, 1)) == repr(getattr(torch.nn, f"MaxUnpool{name}")(3, 2, 1))
     assert_same(results[0], results[1], rtol=0, atol=0)
