@@ -1,6 +1,7 @@
 // The kernels in use (cast_kernels and move_kernels of their headers too): one table per ISA and floating dtype, complete for each, chosen once when the library loads.
 #pragma once
 #include "base/arch.h"
+#include "kernels/batch_norm.h"
 #include "kernels/cast.h"
 #include "kernels/gemm.h"
 #include "kernels/move.h"
@@ -23,6 +24,7 @@ template <class T> struct Kernels {
   const RooflineKernels<T>& roofline;
   const ScatterKernels<T>& scatter;
   const PoolKernels<T>& pool;
+  const BatchNormKernels<T>& batch_norm;
 };
 
 template <class T> const Kernels<T>& kernels();  // float, double

@@ -42,6 +42,16 @@ LAYERS = [
     ("GLU", (), {}, [X]), ("GLU", (0,), {}, [(4, 3)]), ("PReLU", (), {}, [X]), ("PReLU", (6, 0.1), {}, [X]),
     ("Softmax", (1,), {}, [X]), ("Softmin", (0,), {}, [X]), ("LogSoftmax", (-1,), {}, [X]),
     ("Softmax2d", (), {}, [(2, 3, 4, 5)]), ("Softmax2d", (), {}, [(3, 4, 5)]),
+    ("BatchNorm1d", (6,), {}, [X]), ("BatchNorm1d", (3, 0.1), {"affine": False}, [(2, 3, 7)]),
+    ("BatchNorm2d", (3,), {"bias": False}, [(2, 3, 6, 7)]), ("BatchNorm3d", (3,), {}, [(2, 3, 4, 5, 6)]),
+    ("BatchNorm2d", (3,), {"track_running_stats": False}, [(2, 3, 6, 7)]),
+    ("InstanceNorm1d", (3,), {}, [(2, 3, 7)]), ("InstanceNorm1d", (3,), {"affine": True}, [(3, 7)]),
+    ("InstanceNorm2d", (3, 0.1), {"affine": True, "bias": False}, [(2, 3, 6, 7)]),
+    ("InstanceNorm2d", (3,), {"track_running_stats": True}, [(2, 3, 6, 7)]),
+    ("InstanceNorm3d", (3,), {"affine": True}, [(2, 3, 4, 5, 6)]),
+    ("GroupNorm", (2, 6), {}, [X]), ("GroupNorm", (3, 6, 0.1), {"bias": False}, [(2, 6, 3, 4)]),
+    ("GroupNorm", (1, 6), {"affine": False}, [(2, 6, 5)]),
+    ("LocalResponseNorm", (3,), {}, [(2, 6, 5)]), ("LocalResponseNorm", (2, 0.5, 0.6, 2.0), {}, [(2, 5, 3, 4)]),
     ("MaxPool1d", (2,), {}, [(2, 3, 7)]), ("MaxPool1d", (3, 2, 1, 2), {"ceil_mode": True}, [(3, 9)]),
     ("MaxPool2d", (2,), {}, [(2, 3, 6, 7)]), ("MaxPool2d", ((3, 2), (2, 1), (1, 0)), {}, [(2, 17, 6, 7)]),
     ("MaxPool3d", (2,), {}, [(2, 3, 4, 5, 6)]), ("MaxPool3d", ((1, 2, 2), 1), {}, [(3, 4, 5, 6)]),
@@ -80,6 +90,7 @@ def test_layer(name, args, kwargs, shapes):
 
 def test_every_layer_is_tested():
     named = {name for name, *_ in LAYERS} | {"Module", "LazyLinear", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"}
+    named |= {f"Lazy{kind}Norm{n}d" for kind in ("Batch", "Instance") for n in (1, 2, 3)}
     missing = {name for name in nn.modules.__all__ if not name.endswith(("Loss", "List", "Dict", "Sequential"))} - named
     assert not missing
 
