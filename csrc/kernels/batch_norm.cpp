@@ -19,7 +19,7 @@ template <bool Relu, class T> PYDL_INLINE vec<T> normalized(const NormLanes<T>& 
   return Relu ? select((y > 0) | isnan(y), y, 0) : y;
 }
 template <bool Relu, class T> PYDL_INLINE vec<T> passed(const NormLanes<T>& n, vec<T> dy, vec<T> x) {
-  return Relu ? select(apply(n, x) > 0, dy, 0) : dy;
+  return Relu ? select(apply(n, x) <= 0, 0, dy) : dy;
 }
 template <bool Relu, bool Constant, class T>
 PYDL_INLINE vec<T> gradient(const NormLanes<T>& n, const GradientLanes<T>& b, vec<T> dy, vec<T> x) {

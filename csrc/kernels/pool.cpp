@@ -157,35 +157,42 @@ void max_pool_wide(T* y, int32_t* taps, const T* x, const int64_t* x_stride, con
 
 // f(input pixel, d, h, w) for every input of the rows.
 template <class F> PYDL_INLINE void for_inputs(const PoolWindows& p, int64_t row, int64_t rows, F f) {
-  for (int64_t r = row; r < row + rows; ++r)
-    for (int64_t w = 0; w < p.axis[2].inputs; ++w)
-      f((r * p.axis[2].inputs + w) * p.channels, r / p.axis[1].inputs, r % p.axis[1].inputs, w);
+  const int64_t width = p.axis[2].inputs;
+  for (int64_t r = row; r < row + rows; ++r) {
+    const int64_t d = r / p.axis[1].inputs, h = r % p.axis[1].inputs;
+    for (int64_t w = 0; w < width; ++w) f((r * width + w) * p.channels, d, h, w);
+  }
 }
-// f(k0, k1, k2) for every output that input (d, h, w) is a tap of, ascending.
+
+// Input (d, h, w) is a tap of some outputs: f(offset of the output, number of the tap in its window, od, oh, ow), ascending.
 template <class F> PYDL_INLINE void for_readers(const PoolWindows& p, int64_t d, int64_t h, int64_t w, F f) {
-  for (int64_t i = p.axis[0].first[d]; i < p.axis[0].first[d + 1]; ++i)
-    for (int64_t j = p.axis[1].first[h]; j < p.axis[1].first[h + 1]; ++j)
-      for (int64_t k = p.axis[2].first[w]; k < p.axis[2].first[w + 1]; ++k) f(i, j, k);
+  const PoolAxis &depth = p.axis[0], &height = p.axis[1], &width = p.axis[2];
+  const int64_t begin = width.first[w], end = width.first[w + 1];
+  for (int64_t i = depth.first[d]; i < depth.first[d + 1]; ++i)
+    for (int64_t j = height.first[h]; j < height.first[h + 1]; ++j) {
+      const int64_t od = depth.output[i], oh = height.output[j];
+      const int64_t tap_row = depth.tap[i] * height.count[oh] + height.tap[j], row = (od * height.outputs + oh) * width.outputs;
+      for (int64_t k = begin; k < end; ++k) {
+        const int64_t ow = width.output[k];
+        f((row + ow) * p.channels, tap_row * width.count[ow] + width.tap[k], od, oh, ow);
+      }
+    }
 }
 
 template <class Tap, class T>
 PYDL_INLINE void max_rows_backward(T* dx, const Tap* taps, const T* g, const PoolWindows& p, int64_t row, int64_t rows,
                                    int64_t channels) {
   constexpr int64_t L = vec<T>::size;
-  const PoolAxis &depth = p.axis[0], &height = p.axis[1], &width = p.axis[2];
   for_inputs(p, row, rows, [&](int64_t pixel, int64_t d, int64_t h, int64_t w) PYDL_FORCE_INLINE {
     for_channels<T>(channels, [&](int64_t c, auto vectors, auto lanes) PYDL_FORCE_INLINE {
       constexpr int V = decltype(vectors)::value;
       vec<T> sum[V];
       for (int v = 0; v < V; ++v) sum[v] = vec<T>(0);
-      for_readers(p, d, h, w, [&](int64_t i, int64_t j, int64_t k) PYDL_FORCE_INLINE {
-        const int64_t oh = height.output[j], ow = width.output[k];
-        const int64_t number = (depth.tap[i] * height.count[oh] + height.tap[j]) * width.count[ow] + width.tap[k];
-        const int64_t at = ((depth.output[i] * height.outputs + oh) * width.outputs + ow) * p.channels + c;
+      for_readers(p, d, h, w, [&](int64_t output, int64_t number, int64_t, int64_t, int64_t) PYDL_FORCE_INLINE {
         const auto wanted = typename vec<T>::raw_int{} + int_of<T>(number);
         for (int v = 0; v < V; ++v) {
-          const mask<T> took(widen<T>(taps + at + v * L) == wanted);
-          sum[v] += select(took, lanes.load(g + at + v * L), vec<T>(0));
+          const mask<T> took(widen<T>(taps + output + c + v * L) == wanted);
+          sum[v] += select(took, lanes.load(g + output + c + v * L), vec<T>(0));
         }
       });
       for (int v = 0; v < V; ++v) lanes.store(sum[v], dx + pixel + c + v * L);
@@ -235,17 +242,14 @@ void avg_pool(T* y, const T* x, const int64_t* x_stride, const PoolWindows& p, i
 template <class T>
 void avg_pool_backward(T* dx, const T* g, const PoolWindows& p, int64_t row, int64_t rows, int64_t channels) {
   constexpr int64_t L = vec<T>::size;
-  const PoolAxis &depth = p.axis[0], &height = p.axis[1], &width = p.axis[2];
   for_inputs(p, row, rows, [&](int64_t pixel, int64_t d, int64_t h, int64_t w) PYDL_FORCE_INLINE {
     for_channels<T>(channels, [&](int64_t c, auto vectors, auto lanes) PYDL_FORCE_INLINE {
       constexpr int V = decltype(vectors)::value;
       vec<T> sum[V];
       for (int v = 0; v < V; ++v) sum[v] = vec<T>(0);
-      for_readers(p, d, h, w, [&](int64_t i, int64_t j, int64_t k) PYDL_FORCE_INLINE {
-        const int64_t od = depth.output[i], oh = height.output[j], ow = width.output[k];
-        const T* in = g + ((od * height.outputs + oh) * width.outputs + ow) * p.channels + c;
-        const vec<T> scale(depth.scale[od] * height.scale[oh] * width.scale[ow]);
-        for (int v = 0; v < V; ++v) sum[v] = fma(lanes.load(in + v * L), scale, sum[v]);
+      for_readers(p, d, h, w, [&](int64_t output, int64_t, int64_t od, int64_t oh, int64_t ow) PYDL_FORCE_INLINE {
+        const vec<T> scale(p.axis[0].scale[od] * p.axis[1].scale[oh] * p.axis[2].scale[ow]);
+        for (int v = 0; v < V; ++v) sum[v] = fma(lanes.load(g + output + c + v * L), scale, sum[v]);
       });
       for (int v = 0; v < V; ++v) lanes.store(sum[v], dx + pixel + c + v * L);
     });

@@ -164,7 +164,7 @@ Tensors composite_backward(const NormArguments& a, const Tensor& g) {
   if (a.relu) {
     Tensor y = a.weight.defined() ? mul(xhat, along_channels(a.weight, x.dim())) : xhat;
     if (a.bias.defined()) y = add(y, along_channels(a.bias, x.dim()));
-    dy = mul(g, gt(y, Operand(0)));
+    dy = mul(g, logical_not(le(y, Operand(0))));
   }
   const Tensor u = reshape(a.weight.defined() ? mul(dy, along_channels(a.weight, x.dim())) : dy, a.batch_statistics ? flat : sizes);
   const Tensor inner = a.batch_statistics ? sub(sub(u, mean(u, dims, true)), mul(h, mean(mul(u, h), dims, true))) : u;

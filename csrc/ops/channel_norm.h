@@ -44,7 +44,7 @@ struct NormCoefficients {
 // y; relu: max(y, 0).
 Tensor normalize(const ChannelView& v, const NormCoefficients& c, bool relu);
 
-// The sums of dy and of dy * (x - mean), for each channel of each set. With relu, dy counts where y > 0.
+// The sums of dy and of dy * (x - mean), for each channel of each set. With relu, dy counts where y is not <= 0.
 struct GradientSums {
   std::vector<double> dy, dyx;
 };

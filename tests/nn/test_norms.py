@@ -63,6 +63,35 @@ def test_memory_formats(name):
         assert layer(x.contiguous()).is_contiguous()
 
 
+@pytest.mark.parametrize("layout", [lambda x: x, channels_last])
+@pytest.mark.parametrize("training", [True, False])
+def test_relu_after_batch_norm(training, layout):
+    """In a Sequential the two are one pass with the same bits, unless somebody looks between them."""
+    values = np.random.default_rng(4).standard_normal((4, 19, 5, 7)).astype(np.float32)
+    values[0, 0, 0, 0] = np.nan
+    seen = []
+    for hooked in (False, True):
+        pydl.manual_seed(0)
+        model = nn.Sequential(nn.BatchNorm2d(19), nn.ReLU(inplace=True), nn.BatchNorm2d(19)).train(training)
+        nn.init.uniform_(model[0].weight), nn.init.normal_(model[0].bias), nn.init.uniform_(model[0].running_var)
+        calls = []
+        if hooked:
+            model[0].register_forward_hook(lambda *args, calls=calls: calls.append(args))
+        x = pydl.from_numpy(values.copy()).requires_grad_()
+        y = model(layout(x))
+        first, = pydl.autograd.grad(y.nan_to_num().sum(), x, create_graph=True)
+        assert len(calls) == hooked
+        if training:  # else the gradient does not depend on x
+            (first * first).nan_to_num().sum().backward()
+        fused = pydl.autograd.grad(model(layout(x)).nan_to_num().sum(), [x, *model[0].parameters()])
+        seen.append([y, *fused, *model.state_dict().values(), first, x.grad if training else first])
+    for one, two in zip(seen[0][:-2], seen[1][:-2]):
+        np.testing.assert_array_equal(numpy(one), numpy(two))
+    for one, two in zip(seen[0][-2:], seen[1][-2:]):
+        np.testing.assert_allclose(numpy(one), numpy(two), rtol=1e-4, atol=1e-5)
+    assert nn.Sequential(nn.ReLU(), nn.BatchNorm2d(19))(x).shape == x.shape
+
+
 def test_batch_of_one_value():
     layer = nn.BatchNorm1d(3)
     with pytest.raises(ValueError, match="more than 1 value per channel"):

@@ -8,6 +8,7 @@ import pydl
 from pydl import Tensor
 from pydl.nn import functional as F
 from pydl.nn import init
+from pydl.nn.functional._normalization import _batch_norm_relu
 from pydl.nn.modules.lazy import LazyModuleMixin
 from pydl.nn.modules.module import Module
 from pydl.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
@@ -122,6 +123,10 @@ class _BatchNorm(NormWithStatistics):
     def forward(self, input: Tensor) -> Tensor:
         return F.batch_norm(*self._arguments(input))
 
+    def forward_relu(self, input: Tensor) -> Tensor:
+        """relu(forward(input)), in one pass."""
+        return _batch_norm_relu(*self._arguments(input))
+
     def _arguments(self, input: Tensor) -> tuple[Any, ...]:
         """Those of `F.batch_norm`, with one more batch counted in training."""
         self._check_input_dim(input)
@@ -175,6 +180,9 @@ class BatchNorm3d(_BatchNorm):
     """
 
     _dims = (5,)
+
+
+BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 
 
 class LazyBatchNorm1d(LazyNorm, _BatchNorm):
