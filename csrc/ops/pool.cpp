@@ -183,18 +183,43 @@ constexpr const char* kAvg[] = {"avg_pool1d", "avg_pool2d", "avg_pool3d"};
 constexpr const char* kAdaptiveMax[] = {"adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"};
 constexpr const char* kAdaptiveAvg[] = {"adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"};
 
+// One channel would fill one lane of a vector. Many images of one channel are pooled as the channels of one image.
+constexpr int64_t kManyImages = 8;
+Tensor swapped(const Tensor& x) {
+  Dims sizes(x.sizes()), strides(x.strides());
+  std::swap(sizes[0], sizes[1]), std::swap(strides[0], strides[1]);
+  const Tensor result = x.alias(sizes, strides, x.offset());
+  if (autograd::needed(x))
+    autograd::record("TransposeBackward", result, {x}, [](const Tensor& g) { return contiguous(transpose(g, 0, 1)); });
+  return result;
+}
+// pool(input, plan), make_plan(input) being the plan; the tensors of the result are put into `input`'s order.
+template <class MakePlan, class Pool> Pooled pool_images(const Tensor& input, MakePlan make_plan, Pool pool) {
+  const Plan plan = make_plan(input);
+  if (plan->channels() > 1 || plan->images < kManyImages) return pool(input, plan);
+  const Tensor x = swapped(input);
+  const Pooled r = pool(x, make_plan(x));
+  return {contiguous(transpose(r.values, 0, 1)), r.positions.defined() ? contiguous(transpose(r.positions, 0, 1)) : Tensor()};
+}
+template <class MakePlan> Pooled max_of(const PoolOp& op, const Tensor& input, bool positions, MakePlan make_plan) {
+  return pool_images(input, make_plan, [&](const Tensor& x, const Plan& plan) { return max_pool(op, x, plan, positions); });
+}
+template <class MakePlan> Tensor mean_of(const PoolOp& op, const Tensor& input, MakePlan make_plan) {
+  return pool_images(input, make_plan, [&](const Tensor& x, const Plan& plan) { return Pooled{avg_pool(op, x, plan), {}}; }).values;
+}
+
 template <int N>
 Tensor max_pool_nd(const Tensor& input, IntSpan kernel_size, IntSpan stride, IntSpan padding, IntSpan dilation, bool ceil_mode) {
   Call call(kMax[N - 1]);
   const PoolOp op{call.op, N};
-  return max_pool(op, input, PoolPlan::fixed(op, input, {kernel_size, stride, padding, dilation, ceil_mode}), false).values;
+  return max_of(op, input, false, [&](const Tensor& x) { return PoolPlan::fixed(op, x, {kernel_size, stride, padding, dilation, ceil_mode}); }).values;
 }
 template <int N>
 std::tuple<Tensor, Tensor> max_pool_nd_with_indices(const Tensor& input, IntSpan kernel_size, IntSpan stride, IntSpan padding, IntSpan dilation,
                                                     bool ceil_mode) {
   Call call(kMax[N - 1]);
   const PoolOp op{call.op, N};
-  const Pooled r = max_pool(op, input, PoolPlan::fixed(op, input, {kernel_size, stride, padding, dilation, ceil_mode}), true);
+  const Pooled r = max_of(op, input, true, [&](const Tensor& x) { return PoolPlan::fixed(op, x, {kernel_size, stride, padding, dilation, ceil_mode}); });
   return {r.values, r.positions};
 }
 template <int N>
@@ -203,7 +228,9 @@ Tensor avg_pool_nd(const Tensor& input, IntSpan kernel_size, IntSpan stride, Int
   Call call(kAvg[N - 1]);
   const PoolOp op{call.op, N};
   const int64_t one = 1;
-  return avg_pool(op, input, PoolPlan::fixed(op, input, {kernel_size, stride, padding, IntSpan(&one, 1), ceil_mode, count_include_pad, divisor_override}));
+  return mean_of(op, input, [&](const Tensor& x) {
+    return PoolPlan::fixed(op, x, {kernel_size, stride, padding, IntSpan(&one, 1), ceil_mode, count_include_pad, divisor_override});
+  });
 }
 Tensor avg_pool1d(const Tensor& input, IntSpan kernel_size, IntSpan stride, IntSpan padding, bool ceil_mode, bool count_include_pad) {
   return avg_pool_nd<1>(input, kernel_size, stride, padding, ceil_mode, count_include_pad, {});
@@ -211,19 +238,19 @@ Tensor avg_pool1d(const Tensor& input, IntSpan kernel_size, IntSpan stride, IntS
 template <int N> Tensor adaptive_avg_pool_nd(const Tensor& input, IntSpan output_size) {
   Call call(kAdaptiveAvg[N - 1]);
   const PoolOp op{call.op, N};
-  return avg_pool(op, input, PoolPlan::adaptive(op, input, output_size));
+  return mean_of(op, input, [&](const Tensor& x) { return PoolPlan::adaptive(op, x, output_size); });
 }
 template <int N> std::tuple<Tensor, Tensor> adaptive_max_pool_nd(const Tensor& input, IntSpan output_size) {
   Call call(kAdaptiveMax[N - 1]);
   const PoolOp op{call.op, N};
-  const Pooled r = max_pool(op, input, PoolPlan::adaptive(op, input, output_size), true);
+  const Pooled r = max_of(op, input, true, [&](const Tensor& x) { return PoolPlan::adaptive(op, x, output_size); });
   return {r.values, r.positions};
 }
 // Without positions, which nn.functional asks for only where they are wanted.
 template <int N> Tensor adaptive_max_pool_values(const Tensor& input, IntSpan output_size) {
   Call call(kAdaptiveMax[N - 1]);
   const PoolOp op{call.op, N};
-  return max_pool(op, input, PoolPlan::adaptive(op, input, output_size), false).values;
+  return max_of(op, input, false, [&](const Tensor& x) { return PoolPlan::adaptive(op, x, output_size); }).values;
 }
 
 #define MAX_ARGUMENTS "(Tensor input, int[] kernel_size, int[] stride=[], int[] padding=[0], int[] dilation=[1], bool ceil_mode=False)"
