@@ -91,7 +91,8 @@ template <class T> void moments_columns(double* mean, double* m2, const T* x, in
         add_lanes<V>(s1, a), add_lanes<V>(s2, q);
       }
       // Moments::of and join for every column, their divisions taken out of the loop.
-      const double count = double(end - begin), inverse = 1 / count, share = count / double(end), weight = double(begin) * share;
+      const double count = double(end - begin), inverse = 1 / count, share = count / double(end),
+                   weight = double(begin) * share;
       for (int k = 0; k < V * L; ++k) {
         const double d = s1[k] * inverse, delta = begin ? shifts[k] + d - m[k] : 0;
         d2[k] += s2[k] - s1[k] * d + delta * delta * weight;
@@ -104,7 +105,8 @@ template <class T> void moments_columns(double* mean, double* m2, const T* x, in
 
 // ---- forward -------------------------------------------------------------------------------------------------------
 template <bool Relu, class T>
-PYDL_INLINE void normalize_columns_as(T* y, const T* x, const ChannelNorm<T>& norm, int64_t rows, int64_t cols, bool stream) {
+PYDL_INLINE void normalize_columns_as(T* y, const T* x, const ChannelNorm<T>& norm, int64_t rows, int64_t cols,
+                                      bool stream) {
   for (int64_t r = 0; r < rows; ++r, x += cols, y += cols)
     write_vectors<T>(cols, stream, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
       lanes.write(normalized<Relu>(columns_of(norm, j, lanes), lanes.load(x + j)), y + j);
@@ -129,7 +131,8 @@ PYDL_INLINE void normalize_rows_as(T* y, const T* x, const ChannelNorm<T>& norm,
   }
 }
 template <class T>
-void normalize_rows(T* y, const T* x, const ChannelNorm<T>& norm, int64_t rows, int64_t cols, int64_t stride, bool stream) {
+void normalize_rows(T* y, const T* x, const ChannelNorm<T>& norm, int64_t rows, int64_t cols, int64_t stride,
+                    bool stream) {
   stream = can_stream(y, stride, stream);
   if (norm.relu) normalize_rows_as<true>(y, x, norm, rows, cols, stride, stream);
   else normalize_rows_as<false>(y, x, norm, rows, cols, stride, stream);
@@ -225,10 +228,12 @@ void normalize_backward_columns(T* dx, const T* dy, const T* x, const ChannelNor
 
 template <bool Relu, bool Constant, class T>
 PYDL_INLINE void backward_rows_as(T* dx, const T* dy, const T* x, const ChannelNorm<T>& norm,
-                                  const ChannelGradient<T>& by, int64_t rows, int64_t cols, int64_t stride, bool stream) {
+                                  const ChannelGradient<T>& by, int64_t rows, int64_t cols, int64_t stride,
+                                  bool stream) {
   for (int64_t r = 0; r < rows; ++r, dx += stride, dy += stride, x += stride) {
     const NormLanes<T> n = row_of(norm, r);
-    const GradientLanes<T> b{vec<T>(by.by_dy[r]), vec<T>(Constant ? 0 : by.by_x[r]), vec<T>(Constant ? 0 : by.constant[r])};
+    const GradientLanes<T> b{vec<T>(by.by_dy[r]), vec<T>(Constant ? 0 : by.by_x[r]),
+                             vec<T>(Constant ? 0 : by.constant[r])};
     write_vectors<T>(cols, stream, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
       lanes.write(gradient<Relu, Constant>(n, b, lanes.load(dy + j), lanes.load(x + j)), dx + j);
     });

@@ -9,7 +9,7 @@ template <class T> struct ChannelNorm {
   const T *mean, *scale, *shift;
   bool relu;
 };
-// dx = dy * by_dy + (x - mean) * by_x + constant. by_x and constant may be null together: statistics that are constants.
+// dx = dy * by_dy + (x - mean) * by_x + constant. by_x and constant may be null: of constant statistics.
 template <class T> struct ChannelGradient {
   const T *by_dy, *by_x, *constant;
 };

@@ -8,8 +8,8 @@
 PYDL_ISA_BEGIN
 namespace {
 
-// Tap numbers, one a lane: stored in one byte or in four. A whole vector is read even where channels end. Compilers turn the conversions of short vectors into scalar
-// code, hence the intrinsics.
+// Tap numbers, one a lane: stored in one byte or in four. A whole vector is read even where channels end. Compilers
+// turn the conversions of short vectors into scalar code, hence the intrinsics.
 template <class T> PYDL_INLINE typename vec<T>::raw_int widen(const uint8_t* p) {
   using raw_int = typename vec<T>::raw_int;
 #if defined(__AVX512F__)
@@ -89,7 +89,8 @@ template <class T> struct Window {
 
 // f(output pixel, window) for every output of the rows.
 template <class T, class F>
-PYDL_INLINE void for_windows(const T* x, const int64_t* x_stride, const PoolWindows& p, int64_t row, int64_t rows, F f) {
+PYDL_INLINE void for_windows(const T* x, const int64_t* x_stride, const PoolWindows& p, int64_t row, int64_t rows,
+                             F f) {
   const PoolAxis &depth = p.axis[0], &height = p.axis[1], &width = p.axis[2];
   Window<T> window;
   for (int a = 0; a < 3; ++a) window.stride[a] = p.axis[a].step * x_stride[a];
@@ -164,14 +165,16 @@ template <class F> PYDL_INLINE void for_inputs(const PoolWindows& p, int64_t row
   }
 }
 
-// Input (d, h, w) is a tap of some outputs: f(offset of the output, number of the tap in its window, od, oh, ow), ascending.
+// Input (d, h, w) is a tap of some outputs: f(offset of the output, number of the tap in its window, od, oh, ow) for
+// each, ascending.
 template <class F> PYDL_INLINE void for_readers(const PoolWindows& p, int64_t d, int64_t h, int64_t w, F f) {
   const PoolAxis &depth = p.axis[0], &height = p.axis[1], &width = p.axis[2];
   const int64_t begin = width.first[w], end = width.first[w + 1];
   for (int64_t i = depth.first[d]; i < depth.first[d + 1]; ++i)
     for (int64_t j = height.first[h]; j < height.first[h + 1]; ++j) {
       const int64_t od = depth.output[i], oh = height.output[j];
-      const int64_t tap_row = depth.tap[i] * height.count[oh] + height.tap[j], row = (od * height.outputs + oh) * width.outputs;
+      const int64_t tap_row = depth.tap[i] * height.count[oh] + height.tap[j];
+      const int64_t row = (od * height.outputs + oh) * width.outputs;
       for (int64_t k = begin; k < end; ++k) {
         const int64_t ow = width.output[k];
         f((row + ow) * p.channels, tap_row * width.count[ow] + width.tap[k], od, oh, ow);

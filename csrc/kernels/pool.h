@@ -5,7 +5,8 @@
 namespace pydl {
 
 // One spatial axis. Seen from the outputs, output o reads the inputs begin[o] + t*step, 0 <= t < count[o] (none where
-// padding is all it meets). Seen from the inputs, input i is tap tap[k] of output output[k], first[i] <= k < first[i+1].
+// padding is all it meets). Seen from the inputs, input i is tap tap[k] of output output[k] for first[i] <= k <
+// first[i + 1].
 struct PoolAxis {
   int64_t inputs, outputs, step;
   const int64_t *begin, *count;

@@ -20,7 +20,7 @@ struct NormArguments {
   Tensor running_mean, running_var;  // read if not `batch`, updated if they are
   bool batch_statistics = true;      // of the input; else the running ones
   double momentum = 0, eps = 1e-5;
-  int64_t groups = 0;                // 0: the statistics of a channel span the images (batch norm)
+  int64_t groups = 0;  // 0: the statistics of a channel span the images (batch norm)
   bool relu = false;
 };
 
@@ -33,7 +33,8 @@ void check_vector(const char* op, const char* what, const Tensor& t, const Tenso
 }
 
 void check(const char* op, const NormArguments& a) {
-  if (a.input.dim() < 2) fail<ShapeError>(op, ": expected an input of at least 2 dimensions (batch, channels, ...), got ", a.input);
+  if (a.input.dim() < 2)
+    fail<ShapeError>(op, ": expected an input of at least 2 dimensions (batch, channels, ...), got ", a.input);
   if (!is_floating(a.input.dtype())) fail(op, ": expected a floating point tensor, got ", a.input);
   check_vector(op, "weight", a.weight, a.input);
   check_vector(op, "bias", a.bias, a.input);
@@ -58,11 +59,14 @@ double variance(double m2, double count) { return m2 > 0 || m2 != m2 ? m2 / coun
 // running <- (1 - momentum) * running + momentum * batch, for instances their mean; the variance without its bias.
 void update_running(const NormArguments& a, const ChannelMoments& m) {
   const int64_t channels = a.input.size(1), sets = int64_t(m.mean.size()) / channels;
-  const Tensor mean = Tensor::empty(Dims{channels}, DType::Float64), var = Tensor::empty(Dims{channels}, DType::Float64);
-  const std::vector<double> old_mean = values_of(a.running_mean, channels, 0), old_var = values_of(a.running_var, channels, 0);
+  const Tensor mean = Tensor::empty(Dims{channels}, DType::Float64),
+               var = Tensor::empty(Dims{channels}, DType::Float64);
+  const std::vector<double> old_mean = values_of(a.running_mean, channels, 0),
+                            old_var = values_of(a.running_var, channels, 0);
   for (int64_t c = 0; c < channels; ++c) {
     double sum_mean = 0, sum_var = 0;
-    for (int64_t i = c; i < sets * channels; i += channels) sum_mean += m.mean[size_t(i)], sum_var += variance(m.m2[size_t(i)], m.count - 1);
+    for (int64_t i = c; i < sets * channels; i += channels)
+      sum_mean += m.mean[size_t(i)], sum_var += variance(m.m2[size_t(i)], m.count - 1);
     mean.data<double>()[c] = (1 - a.momentum) * old_mean[size_t(c)] + a.momentum * sum_mean / double(sets);
     var.data<double>()[c] = (1 - a.momentum) * old_var[size_t(c)] + a.momentum * sum_var / double(sets);
   }
@@ -110,7 +114,8 @@ Tensors fused_backward(const NormArguments& a, const ChannelView& v, const NormS
   const Tensor cast_g = cast(g.alias(), t);
   const Tensor dy = v.last && g.dim() > 2 ? contiguous(cast_g, MemoryFormat::ChannelsLast) : contiguous(cast_g);
   const GradientSums sums = gradient_sums(v, dy, saved.coefficients, a.relu);
-  const size_t channels = size_t(v.channels), all = saved.rstd.size(), group = a.groups ? size_t(v.channels / a.groups) : 1;
+  const size_t channels = size_t(v.channels), all = saved.rstd.size(),
+               group = a.groups ? size_t(v.channels / a.groups) : 1;
   const std::vector<double> w = values_of(a.weight, v.channels, 1);
 
   const Tensor by = Tensor::empty(Dims{a.batch_statistics ? 3 : 1, saved.coefficients.sets, v.channels}, t);
@@ -124,7 +129,8 @@ Tensors fused_backward(const NormArguments& a, const ChannelView& v, const NormS
       for (size_t c = i; c < i + group; ++c) {
         const double r = saved.rstd[c];
         factor[c] = T(w[c % channels] * r);
-        if (a.batch_statistics) factor[all + c] = T(-r * r * r * ux / saved.count), factor[2 * all + c] = T(-r * u / saved.count);
+        if (a.batch_statistics)
+          factor[all + c] = T(-r * r * r * ux / saved.count), factor[2 * all + c] = T(-r * u / saved.count);
       }
     }
     for (size_t c = 0; c < channels; ++c) {
@@ -149,7 +155,8 @@ Tensors composite_backward(const NormArguments& a, const Tensor& g) {
   Dims others;  // all dimensions but the channels
   for (int64_t d = 0; d < x.dim(); ++d)
     if (d != 1) others.push_back(d);
-  const Dims sizes(x.sizes()), flat = a.groups ? Dims{x.size(0), a.groups, -1} : sizes, dims = a.groups ? Dims{2} : others;
+  const Dims sizes(x.sizes()), flat = a.groups ? Dims{x.size(0), a.groups, -1} : sizes,
+                               dims = a.groups ? Dims{2} : others;
   Tensor centered, r;
   if (a.batch_statistics) {
     const Tensor sets = reshape(x, flat);
@@ -166,7 +173,8 @@ Tensors composite_backward(const NormArguments& a, const Tensor& g) {
     if (a.bias.defined()) y = add(y, along_channels(a.bias, x.dim()));
     dy = mul(g, logical_not(le(y, Operand(0))));
   }
-  const Tensor u = reshape(a.weight.defined() ? mul(dy, along_channels(a.weight, x.dim())) : dy, a.batch_statistics ? flat : sizes);
+  const Tensor u =
+      reshape(a.weight.defined() ? mul(dy, along_channels(a.weight, x.dim())) : dy, a.batch_statistics ? flat : sizes);
   const Tensor inner = a.batch_statistics ? sub(sub(u, mean(u, dims, true)), mul(h, mean(mul(u, h), dims, true))) : u;
   return {reshape(mul(inner, r), sizes), sum(mul(dy, xhat), others), sum(dy, others)};
 }
@@ -187,42 +195,48 @@ Tensor channel_norm(const char* op, const char* node, const NormArguments& a) {
   if (autograd::needed(input, a.weight, a.bias)) {
     NormArguments kept = a;
     kept.input = kept.weight = kept.bias = kept.running_mean = kept.running_var = Tensor();
-    autograd::record(node, y, {input, a.weight, a.bias},
-                     [kept, saved = std::move(saved), input = autograd::save(input), weight = autograd::save(a.weight),
-                      bias = autograd::save(a.bias), mean = autograd::save(a.batch_statistics ? Tensor() : a.running_mean),
-                      var = autograd::save(a.batch_statistics ? Tensor() : a.running_var)](const Tensor& g) {
-      NormArguments a = kept;
-      a.input = input, a.weight = weight, a.bias = bias, a.running_mean = mean, a.running_var = var;
-      const bool fused = !autograd::grad_enabled() && a.input.numel() > 0;
-      Tensors grads = fused ? fused_backward(a, ChannelView(cast(a.input.alias(), compute_dtype(a.input.dtype())), a.groups == 0), saved, g)
-                            : composite_backward(a, g);
-      for (size_t i = 0; i < 3; ++i) {
-        const Tensor& of = i == 0 ? a.input : i == 1 ? a.weight : a.bias;
-        grads[i] = of.defined() ? cast(grads[i], of.dtype()) : Tensor();
-      }
-      return grads;
-    });
+    autograd::record(
+        node, y, {input, a.weight, a.bias},
+        [kept, saved = std::move(saved), input = autograd::save(input), weight = autograd::save(a.weight),
+         bias = autograd::save(a.bias), mean = autograd::save(a.batch_statistics ? Tensor() : a.running_mean),
+         var = autograd::save(a.batch_statistics ? Tensor() : a.running_var)](const Tensor& g) {
+          NormArguments a = kept;
+          a.input = input, a.weight = weight, a.bias = bias, a.running_mean = mean, a.running_var = var;
+          const bool fused = !autograd::grad_enabled() && a.input.numel() > 0;
+          Tensors grads =
+              fused
+                  ? fused_backward(a, ChannelView(cast(a.input.alias(), compute_dtype(a.input.dtype())), a.groups == 0),
+                                   saved, g)
+                  : composite_backward(a, g);
+          for (size_t i = 0; i < 3; ++i) {
+            const Tensor& of = i == 0 ? a.input : i == 1 ? a.weight : a.bias;
+            grads[i] = of.defined() ? cast(grads[i], of.dtype()) : Tensor();
+          }
+          return grads;
+        });
   }
   return y;
 }
 
-Tensor batch_norm_with(const char* op, const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
-                       const Tensor& running_var, bool training, double momentum, double eps, bool relu) {
+Tensor batch_norm_with(const char* op, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                       const Tensor& running_mean, const Tensor& running_var, bool training, double momentum,
+                       double eps, bool relu) {
   Call call(op);
-  return channel_norm(op, "BatchNormBackward", {input, weight, bias, running_mean, running_var, training, momentum, eps, 0, relu});
+  return channel_norm(op, "BatchNormBackward",
+                      {input, weight, bias, running_mean, running_var, training, momentum, eps, 0, relu});
 }
 
-Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean, const Tensor& running_var,
-                  bool training, double momentum, double eps, bool) {
+Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+                  const Tensor& running_var, bool training, double momentum, double eps, bool) {
   return batch_norm_with("batch_norm", input, weight, bias, running_mean, running_var, training, momentum, eps, false);
 }
-Tensor batch_norm_relu(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean, const Tensor& running_var,
-                       bool training, double momentum, double eps) {
+Tensor batch_norm_relu(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+                       const Tensor& running_var, bool training, double momentum, double eps) {
   return batch_norm_with("batch_norm", input, weight, bias, running_mean, running_var, training, momentum, eps, true);
 }
 
-Tensor instance_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean, const Tensor& running_var,
-                     bool use_input_stats, double momentum, double eps, bool) {
+Tensor instance_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+                     const Tensor& running_var, bool use_input_stats, double momentum, double eps, bool) {
   Call call("instance_norm");
   const int64_t groups = use_input_stats && input.dim() > 1 ? input.size(1) : 0;
   return channel_norm(call.op, "InstanceNormBackward",
@@ -233,22 +247,30 @@ Tensor group_norm(const Tensor& input, int64_t num_groups, const Tensor& weight,
   Call call("group_norm");
   if (input.dim() < 2) fail<ShapeError>("group_norm: expected an input of at least 2 dimensions, got ", input);
   if (num_groups < 1 || input.size(1) % num_groups != 0)
-    fail<ShapeError>("group_norm: expected a number of channels that num_groups divides, got ", input, " and num_groups ", num_groups);
-  return channel_norm(call.op, "GroupNormBackward", {input, weight, bias, Tensor(), Tensor(), true, 0, eps, num_groups, false});
+    fail<ShapeError>("group_norm: expected a number of channels that num_groups divides, got ", input,
+                     " and num_groups ", num_groups);
+  return channel_norm(call.op, "GroupNormBackward",
+                      {input, weight, bias, Tensor(), Tensor(), true, 0, eps, num_groups, false});
 }
 
 #define NORM_ARGUMENTS "(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, "
 
 const Operator ops[] = {
-    {&batch_norm, "batch_norm" NORM_ARGUMENTS "bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor", kFunction,
-     "(x - mean) / sqrt(var + eps) * weight + bias by channel (Ioffe and Szegedy 2015). In training the statistics are the batch's, "
+    {&batch_norm, "batch_norm" NORM_ARGUMENTS "bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor",
+     kFunction,
+     "(x - mean) / sqrt(var + eps) * weight + bias by channel (Ioffe and Szegedy 2015). In training the statistics are "
+     "the batch's, "
      "and running_mean and running_var follow them."},
     {&batch_norm_relu, "_batch_norm_relu" NORM_ARGUMENTS "bool training, float momentum, float eps) -> Tensor", kNN,
      "max(batch_norm(...), 0) in one pass."},
-    {&instance_norm, "instance_norm" NORM_ARGUMENTS "bool use_input_stats, float momentum, float eps, bool cudnn_enabled) -> Tensor", kFunction,
-     "(x - mean) / sqrt(var + eps) * weight + bias by channel of each sample (Ulyanov et al. 2016)."},
-    {&group_norm, "group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enabled=True) -> Tensor",
-     kFunction, "(x - mean) / sqrt(var + eps) * weight + bias over groups of channels of each sample (Wu and He 2018)."},
+    {&instance_norm,
+     "instance_norm" NORM_ARGUMENTS "bool use_input_stats, float momentum, float eps, bool cudnn_enabled) -> Tensor",
+     kFunction, "(x - mean) / sqrt(var + eps) * weight + bias by channel of each sample (Ulyanov et al. 2016)."},
+    {&group_norm,
+     "group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool "
+     "cudnn_enabled=True) -> Tensor",
+     kFunction,
+     "(x - mean) / sqrt(var + eps) * weight + bias over groups of channels of each sample (Wu and He 2018)."},
 };
 
 }  // namespace

@@ -21,7 +21,8 @@ struct ChannelView {
   }
   // f(image, piece, first, count, first channel, channels) over the grid, concurrently. With channels last, every call
   // has them all.
-  template <class F> void for_pieces(F f) const;
+  template <class F>
+  void for_pieces(F f) const;
 };
 
 // A double of statistics for each channel of each image, or for each channel.
@@ -49,7 +50,9 @@ struct GradientSums {
   std::vector<double> dy, dyx;
 };
 GradientSums gradient_sums(const ChannelView& v, const Tensor& dy, const NormCoefficients& c, bool relu);
-// dx = dy * by_dy + (x - mean) * by_x + constant, where `by` [3, sets, channels] holds the three; [1, ...]: by_dy alone.
-Tensor normalize_backward(const ChannelView& v, const Tensor& dy, const NormCoefficients& c, const Tensor& by, bool relu);
+// dx = dy * by_dy + (x - mean) * by_x + constant, where `by` [3, sets, channels] holds the three; [1, ...]: by_dy
+// alone.
+Tensor normalize_backward(const ChannelView& v, const Tensor& dy, const NormCoefficients& c, const Tensor& by,
+                          bool relu);
 
 }  // namespace pydl

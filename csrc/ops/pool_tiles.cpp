@@ -4,7 +4,8 @@ namespace pydl {
 
 namespace {
 
-// The inputs that outputs [first, last) of an axis read. Under dilation and padding the first may start after the second.
+// The inputs that outputs [first, last) of an axis read. Under dilation and padding the first may start after the
+// second.
 void reach(const PoolAxis& a, int64_t first, int64_t last, int64_t& from, int64_t& to) {
   from = a.inputs, to = 0;
   for (int64_t o = first; o < last; ++o)

@@ -12,7 +12,8 @@ constexpr const char* kAxis[] = {"depth", "height", "width"};
 Dims per_dimension(const PoolOp& op, const char* what, IntSpan values, int64_t least) {
   const size_t n = size_t(op.spatial);
   if (values.size() != 1 && values.size() != n)
-    fail(op.name, ": expected ", what, " to be one number", n > 1 ? " or " : "", n > 1 ? std::to_string(n) : "", ", got ", show(values));
+    fail(op.name, ": expected ", what, " to be one number", n > 1 ? " or " : "", n > 1 ? std::to_string(n) : "",
+         ", got ", show(values));
   Dims all(values);
   if (values.size() == 1) all.resize(n, values[0]);
   for (int64_t v : all)
@@ -28,7 +29,8 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 PoolPlan::PoolPlan(const PoolOp& op, const Tensor& x)
     : input_sizes(x.sizes()), spatial_(op.spatial), batched_(x.dim() == op.spatial + 2) {
   if (!batched_ && x.dim() != op.spatial + 1)
-    fail<ShapeError>(op.name, ": expected an input of ", op.spatial + 1, " or ", op.spatial + 2, " dimensions (unbatched or batched), got ", x);
+    fail<ShapeError>(op.name, ": expected an input of ", op.spatial + 1, " or ", op.spatial + 2,
+                     " dimensions (unbatched or batched), got ", x);
   if (!is_floating(x.dtype())) fail(op.name, ": expected a floating point tensor, got ", x);
   for (int64_t d = batched_; d < x.dim(); ++d)
     if (x.size(d) == 0) fail<ShapeError>(op.name, ": expected dimensions other than the batch to be non-zero, got ", x);
@@ -67,15 +69,16 @@ void PoolPlan::add_axis(int a, int64_t outputs, int64_t step, Begin begin, End e
       const int64_t k = next[size_t(table[size_t(o)] + t * step)]++;
       output[k] = o, tap[k] = t;
     }
-  windows.axis[a] = {inputs, outputs, step, table.data(), table.data() + outputs, start, output, tap,
-                     divisors_[a].data(), divisors_[a].data() + outputs};
+  windows.axis[a] = {inputs, outputs, step, table.data(),        table.data() + outputs,
+                     start,  output,  tap,  divisors_[a].data(), divisors_[a].data() + outputs};
   largest *= most;
   mean_taps *= outputs ? double(taps) / double(outputs) : 0;
   this->inputs *= inputs, this->outputs *= outputs;
   if (a >= absent) output_sizes.push_back(outputs);
 }
 
-std::shared_ptr<const PoolPlan> PoolPlan::fixed(const PoolOp& op, const Tensor& input, const WindowArguments& arguments) {
+std::shared_ptr<const PoolPlan> PoolPlan::fixed(const PoolOp& op, const Tensor& input,
+                                                const WindowArguments& arguments) {
   const Dims kernel = per_dimension(op, "kernel_size", arguments.kernel, 1);
   const Dims stride = arguments.stride.empty() ? kernel : per_dimension(op, "stride", arguments.stride, 1);
   const Dims padding = per_dimension(op, "padding", arguments.padding, 0);
@@ -89,20 +92,25 @@ std::shared_ptr<const PoolPlan> PoolPlan::fixed(const PoolOp& op, const Tensor& 
   const int absent = int(3 - op.spatial);
   const double whole = double(arguments.divisor.value_or(1));
   for (int a = 0; a < absent; ++a)
-    plan->add_axis(a, 1, 1, [](int64_t) { return 0; }, [](int64_t) { return 1; }, [=](int64_t, int64_t) { return a ? 1.0 : whole; });
+    plan->add_axis(
+        a, 1, 1, [](int64_t) { return 0; }, [](int64_t) { return 1; },
+        [=](int64_t, int64_t) { return a ? 1.0 : whole; });
   for (size_t d = 0; d < kernel.size(); ++d) {
-    const int64_t in = input.size(int64_t(d) - op.spatial), k = kernel[d], s = stride[d], p = padding[d], step = dilation[d];
+    const int64_t in = input.size(int64_t(d) - op.spatial), k = kernel[d], s = stride[d], p = padding[d],
+                  step = dilation[d];
     const int64_t reach = (k - 1) * step + 1, room = in + 2 * p - reach;
     int64_t out = floor_div(room + (arguments.ceil_mode ? s - 1 : 0), s) + 1;
     if (arguments.ceil_mode && (out - 1) * s >= in + p) --out;  // the last window would start in the right padding
     if (out < 1)
-      fail<ShapeError>(op.name, ": expected an input at least as large as the window, got ", input, " with a window that reaches over ",
-                       reach, " and padding ", p, " in ", kAxis[size_t(absent) + d]);
-    plan->add_axis(absent + int(d), out, step, [=](int64_t o) { return o * s - p; }, [=](int64_t o) { return o * s - p + reach; },
-                   [&, in](int64_t o, int64_t count) {
-                     if (arguments.divisor) return absent + int(d) == 0 ? whole : 1.0;
-                     return double(arguments.count_include_pad ? std::min(o * s - p + k, in + p) - (o * s - p) : count);
-                   });
+      fail<ShapeError>(op.name, ": expected an input at least as large as the window, got ", input,
+                       " with a window that reaches over ", reach, " and padding ", p, " in ",
+                       kAxis[size_t(absent) + d]);
+    plan->add_axis(
+        absent + int(d), out, step, [=](int64_t o) { return o * s - p; }, [=](int64_t o) { return o * s - p + reach; },
+        [&, in](int64_t o, int64_t count) {
+          if (arguments.divisor) return absent + int(d) == 0 ? whole : 1.0;
+          return double(arguments.count_include_pad ? std::min(o * s - p + k, in + p) - (o * s - p) : count);
+        });
   }
   return plan;
 }
@@ -113,8 +121,10 @@ std::shared_ptr<const PoolPlan> PoolPlan::adaptive(const PoolOp& op, const Tenso
   const int absent = int(3 - op.spatial);
   for (int a = 0; a < 3; ++a) {
     const int64_t outputs = a < absent ? 1 : out[size_t(a - absent)], in = a < absent ? 1 : input.size(a - 3);
-    plan->add_axis(a, outputs, 1, [=](int64_t o) { return o * in / outputs; }, [=](int64_t o) { return ceil_div((o + 1) * in, outputs); },
-                   [](int64_t, int64_t count) { return double(count); });
+    plan->add_axis(
+        a, outputs, 1, [=](int64_t o) { return o * in / outputs; },
+        [=](int64_t o) { return ceil_div((o + 1) * in, outputs); },
+        [](int64_t, int64_t count) { return double(count); });
   }
   return plan;
 }

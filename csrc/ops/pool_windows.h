@@ -19,8 +19,8 @@ struct PoolOp {
 struct WindowArguments {
   IntSpan kernel, stride, padding, dilation;  // one number, or one a dimension; no stride: the kernel's size
   bool ceil_mode = false;
-  bool count_include_pad = true;              // of averages
-  std::optional<int64_t> divisor = {};        // of averages: instead of the window's size
+  bool count_include_pad = true;        // of averages
+  std::optional<int64_t> divisor = {};  // of averages: instead of the window's size
 };
 
 // Which inputs each output reads. Made once a call and shared with its backward.
@@ -29,13 +29,13 @@ class PoolPlan {
   static std::shared_ptr<const PoolPlan> fixed(const PoolOp& op, const Tensor& input, const WindowArguments& arguments);
   static std::shared_ptr<const PoolPlan> adaptive(const PoolOp& op, const Tensor& input, IntSpan output_size);
 
-  PoolWindows windows;          // for the kernels
+  PoolWindows windows;                          // for the kernels
   int64_t images = 1, inputs = 1, outputs = 1;  // pixels of one image
-  Dims input_sizes;             // as given, batched or not
+  Dims input_sizes;                             // as given, batched or not
   Dims output_sizes;
-  int64_t largest = 1;          // taps of the largest window
+  int64_t largest = 1;  // taps of the largest window
   double mean_taps = 1;
-  bool has_empty = false;       // some window lies in the padding altogether
+  bool has_empty = false;  // some window lies in the padding altogether
 
   int64_t channels() const { return windows.channels; }
   // Memory of [images, channels, spatial...], channels last, in the shape of the input or the output.
