@@ -182,8 +182,9 @@ PyObject* wrap_result(Tensor t) {
 
 PyObject* wrap_as(PyTypeObject* type, Tensor t) {
   if (type == tensor_type) return wrap(std::move(t));
-  // The interpreter gives every class statement its own deallocator, which could not keep an object alive.
-  type->tp_dealloc = tensor_dealloc;
+  // The interpreter gives every class statement its own deallocator, which could not keep an object alive. The bases get
+  // ours too: an object may become one of theirs only where the deallocators agree.
+  for (PyTypeObject* t = type; t != tensor_type; t = t->tp_base) t->tp_dealloc = tensor_dealloc;
   PyObject* self = checked(type->tp_alloc(type, 0));
   return adopt(as_object(self), std::move(t));
 }

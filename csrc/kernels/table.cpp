@@ -2,20 +2,22 @@
 
 namespace pydl {
 
-// The tables that the kernel sources define once per ISA: family by family, for float and double.
-#define FAMILIES(X) X(PointwiseKernels, pointwise) X(ReduceKernels, reduce) X(RowwiseKernels, rowwise) X(GemmKernels, gemm) \
-  X(OptimKernels, optim) X(RooflineKernels, roofline) X(ScatterKernels, scatter) X(TapsKernels, taps)
+// What the kernel sources define once per ISA, and the tables made of it.
 #define DECLARE_FAMILY(Type, family)      \
   extern const Type<float> family##_f32;  \
   extern const Type<double> family##_f64;
-#define DECLARE_ISA(isa)                    \
-  namespace isa {                           \
-  FAMILIES(DECLARE_FAMILY)                  \
-  extern const CastKernels cast_kernels;    \
-  extern const MoveKernels<uint8_t> move_u8;   \
-  extern const MoveKernels<uint16_t> move_u16; \
-  extern const MoveKernels<uint32_t> move_u32; \
-  extern const MoveKernels<uint64_t> move_u64; \
+#define FLOAT_FAMILY(Type, family) family##_f32,
+#define DOUBLE_FAMILY(Type, family) family##_f64,
+#define DECLARE_ISA(isa)                                                      \
+  namespace isa {                                                             \
+  PYDL_KERNEL_FAMILIES(DECLARE_FAMILY)                                        \
+  static const Kernels<float> all_f32{PYDL_KERNEL_FAMILIES(FLOAT_FAMILY)};    \
+  static const Kernels<double> all_f64{PYDL_KERNEL_FAMILIES(DOUBLE_FAMILY)};  \
+  extern const CastKernels cast_kernels;                                      \
+  extern const MoveKernels<uint8_t> move_u8;                                  \
+  extern const MoveKernels<uint16_t> move_u16;                                \
+  extern const MoveKernels<uint32_t> move_u32;                                \
+  extern const MoveKernels<uint64_t> move_u64;                                \
   }
 
 // EACH_ISA(X): X(isa) for every ISA this build has, in the order of enum Isa.
@@ -29,47 +31,33 @@ DECLARE_ISA(avx512)
 DECLARE_ISA(baseline)
 #endif
 
-template <> const Kernels<float>& kernels<float>() {
-#define TABLE(isa) {isa::pointwise_f32, isa::reduce_f32, isa::rowwise_f32, isa::gemm_f32, isa::optim_f32, isa::roofline_f32, isa::scatter_f32, isa::taps_f32}
-  static const Kernels<float> tables[] = {EACH_ISA(TABLE)};
-  static const Kernels<float>& chosen = tables[int(active_isa())];
-  return chosen;
-#undef TABLE
-}
-
-template <> const Kernels<double>& kernels<double>() {
-#define TABLE(isa) {isa::pointwise_f64, isa::reduce_f64, isa::rowwise_f64, isa::gemm_f64, isa::optim_f64, isa::roofline_f64, isa::scatter_f64, isa::taps_f64}
-  static const Kernels<double> tables[] = {EACH_ISA(TABLE)};
-  static const Kernels<double>& chosen = tables[int(active_isa())];
-  return chosen;
-#undef TABLE
-}
-
-const CastKernels& cast_kernels() {
-#define TABLE(isa) &isa::cast_kernels
-  static const CastKernels* const tables[] = {EACH_ISA(TABLE)};
-  static const CastKernels& chosen = *tables[int(active_isa())];
-  return chosen;
-#undef TABLE
-}
-
-#define MOVE_TABLE(T, name)                                       \
-  template <> const MoveKernels<T>& move_kernels<T>() {           \
-    static const MoveKernels<T>* const tables[] = {EACH_ISA(TABLE)}; \
-    static const MoveKernels<T>& chosen = *tables[int(active_isa())]; \
-    return chosen;                                                \
+// The table of the ISA in use.
+#define CHOOSE(Type, function)                                 \
+  function {                                                          \
+    static const Type* const tables[] = {EACH_ISA(TABLE)};            \
+    static const Type& chosen = *tables[int(active_isa())];           \
+    return chosen;                                                    \
   }
+#define TABLE(isa) &isa::all_f32
+CHOOSE(Kernels<float>, template <> const Kernels<float>& kernels<float>())
+#undef TABLE
+#define TABLE(isa) &isa::all_f64
+CHOOSE(Kernels<double>, template <> const Kernels<double>& kernels<double>())
+#undef TABLE
+#define TABLE(isa) &isa::cast_kernels
+CHOOSE(CastKernels, const CastKernels& cast_kernels())
+#undef TABLE
 #define TABLE(isa) &isa::move_u8
-MOVE_TABLE(uint8_t, move_u8)
+CHOOSE(MoveKernels<uint8_t>, template <> const MoveKernels<uint8_t>& move_kernels<uint8_t>())
 #undef TABLE
 #define TABLE(isa) &isa::move_u16
-MOVE_TABLE(uint16_t, move_u16)
+CHOOSE(MoveKernels<uint16_t>, template <> const MoveKernels<uint16_t>& move_kernels<uint16_t>())
 #undef TABLE
 #define TABLE(isa) &isa::move_u32
-MOVE_TABLE(uint32_t, move_u32)
+CHOOSE(MoveKernels<uint32_t>, template <> const MoveKernels<uint32_t>& move_kernels<uint32_t>())
 #undef TABLE
 #define TABLE(isa) &isa::move_u64
-MOVE_TABLE(uint64_t, move_u64)
+CHOOSE(MoveKernels<uint64_t>, template <> const MoveKernels<uint64_t>& move_kernels<uint64_t>())
 #undef TABLE
 
 }  // namespace pydl

@@ -1,11 +1,13 @@
 // The kernels in use (cast_kernels and move_kernels of their headers too): one table per ISA and floating dtype, complete for each, chosen once when the library loads.
 #pragma once
 #include "base/arch.h"
+#include "kernels/batch_norm.h"
 #include "kernels/cast.h"
 #include "kernels/gemm.h"
 #include "kernels/move.h"
 #include "kernels/optim.h"
 #include "kernels/pointwise.h"
+#include "kernels/pool.h"
 #include "kernels/reduce.h"
 #include "kernels/roofline.h"
 #include "kernels/rowwise.h"
@@ -14,15 +16,23 @@
 
 namespace pydl {
 
+// A row a family: the type of its table, its name.
+#define PYDL_KERNEL_FAMILIES(ROW)   \
+  ROW(PointwiseKernels, pointwise)  \
+  ROW(ReduceKernels, reduce)        \
+  ROW(RowwiseKernels, rowwise)      \
+  ROW(BatchNormKernels, batch_norm) \
+  ROW(GemmKernels, gemm)            \
+  ROW(PoolKernels, pool)            \
+  ROW(TapsKernels, taps)            \
+  ROW(ScatterKernels, scatter)      \
+  ROW(OptimKernels, optim)          \
+  ROW(RooflineKernels, roofline)
+
 template <class T> struct Kernels {
-  const PointwiseKernels<T>& pointwise;
-  const ReduceKernels<T>& reduce;
-  const RowwiseKernels<T>& rowwise;
-  const GemmKernels<T>& gemm;
-  const OptimKernels<T>& optim;
-  const RooflineKernels<T>& roofline;
-  const ScatterKernels<T>& scatter;
-  const TapsKernels<T>& taps;
+#define MEMBER(Type, family) const Type<T>& family;
+  PYDL_KERNEL_FAMILIES(MEMBER)
+#undef MEMBER
 };
 
 template <class T> const Kernels<T>& kernels();  // float, double

@@ -55,6 +55,28 @@ LAYERS = [
     ("PixelShuffle", (2,), {}, [(2, 8, 3, 4)]), ("PixelUnshuffle", (2,), {}, [(2, 2, 6, 4)]),
     ("ChannelShuffle", (3,), {}, [(2, 6, 3, 4)]), ("Unfold", ((2, 3), 1, 1, 2), {}, [(2, 3, 5, 6)]),
     ("Fold", ((4, 5), (2, 3)), {}, [(2, 12, 9)]),
+    ("BatchNorm1d", (6,), {}, [X]), ("BatchNorm1d", (3, 0.1), {"affine": False}, [(2, 3, 7)]),
+    ("BatchNorm2d", (3,), {"bias": False}, [(2, 3, 6, 7)]), ("BatchNorm3d", (3,), {}, [(2, 3, 4, 5, 6)]),
+    ("BatchNorm2d", (3,), {"track_running_stats": False}, [(2, 3, 6, 7)]),
+    ("InstanceNorm1d", (3,), {}, [(2, 3, 7)]), ("InstanceNorm1d", (3,), {"affine": True}, [(3, 7)]),
+    ("InstanceNorm2d", (3, 0.1), {"affine": True, "bias": False}, [(2, 3, 6, 7)]),
+    ("InstanceNorm2d", (3,), {"track_running_stats": True}, [(2, 3, 6, 7)]),
+    ("InstanceNorm3d", (3,), {"affine": True}, [(2, 3, 4, 5, 6)]),
+    ("GroupNorm", (2, 6), {}, [X]), ("GroupNorm", (3, 6, 0.1), {"bias": False}, [(2, 6, 3, 4)]),
+    ("GroupNorm", (1, 6), {"affine": False}, [(2, 6, 5)]),
+    ("LocalResponseNorm", (3,), {}, [(2, 6, 5)]), ("LocalResponseNorm", (2, 0.5, 0.6, 2.0), {}, [(2, 5, 3, 4)]),
+    ("MaxPool1d", (2,), {}, [(2, 3, 7)]), ("MaxPool1d", (3, 2, 1, 2), {"ceil_mode": True}, [(3, 9)]),
+    ("MaxPool2d", (2,), {}, [(2, 3, 6, 7)]), ("MaxPool2d", ((3, 2), (2, 1), (1, 0)), {}, [(2, 17, 6, 7)]),
+    ("MaxPool3d", (2,), {}, [(2, 3, 4, 5, 6)]), ("MaxPool3d", ((1, 2, 2), 1), {}, [(3, 4, 5, 6)]),
+    ("AvgPool1d", (2,), {}, [(2, 3, 7)]), ("AvgPool1d", (3, 2, 1, True, False), {}, [(3, 8)]),
+    ("AvgPool2d", (2,), {}, [(2, 3, 6, 7)]), ("AvgPool2d", (3, (2, 1), 1), {"divisor_override": 2}, [(2, 17, 6, 7)]),
+    ("AvgPool3d", (2,), {}, [(2, 3, 4, 5, 6)]), ("AvgPool3d", ((1, 2, 2), 1), {}, [(3, 4, 5, 6)]),
+    ("LPPool1d", (2, 3), {}, [(2, 3, 7)]), ("LPPool2d", (2, (3, 2)), {"stride": 1}, [(2, 3, 5, 6)]),
+    ("LPPool3d", (2, 2), {}, [(2, 3, 4, 5, 6)]),
+    ("AdaptiveMaxPool1d", (3,), {}, [(2, 3, 7)]), ("AdaptiveMaxPool2d", ((3, None),), {}, [(2, 3, 6, 7)]),
+    ("AdaptiveMaxPool3d", (2,), {}, [(2, 3, 4, 5, 6)]), ("AdaptiveAvgPool1d", (3,), {}, [(3, 7)]),
+    ("AdaptiveAvgPool2d", (1,), {}, [(2, 3, 6, 7)]), ("AdaptiveAvgPool2d", ((None, 2),), {}, [(3, 6, 7)]),
+    ("AdaptiveAvgPool3d", ((2, 1, 3),), {}, [(2, 3, 4, 5, 6)]),
     *((name, (), {"inplace": True}, [X]) for name in (
         "ReLU", "ReLU6", "LeakyReLU", "RReLU", "ELU", "SELU", "CELU", "SiLU", "Mish", "Hardtanh", "Hardsigmoid",
         "Hardswish")),
@@ -80,7 +102,8 @@ def test_layer(name, args, kwargs, shapes):
 
 
 def test_every_layer_is_tested():
-    named = {name for name, *_ in LAYERS} | {"Module", "LazyLinear"}
+    named = {name for name, *_ in LAYERS} | {"Module", "LazyLinear", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"}
+    named |= {f"Lazy{kind}Norm{n}d" for kind in ("Batch", "Instance") for n in (1, 2, 3)}
     missing = {name for name in nn.modules.__all__ if not name.endswith(("Loss", "List", "Dict", "Sequential"))} - named
     assert not missing
 
@@ -97,6 +120,7 @@ def test_signatures():
         assert arguments(getattr(nn, name).__init__) == theirs, name
     for name in dir(nn.functional):
         ours, theirs = getattr(nn.functional, name), getattr(torch.nn.functional, name, None)
+        theirs = getattr(torch.nn.functional, name + "_with_indices", theirs)  # max_pool2d itself hides its arguments
         if inspect.isfunction(ours) and inspect.isfunction(theirs):
             assert [a[:1] + a[2:] for a in arguments(ours)] == [a[:1] + a[2:] for a in arguments(theirs)], name
 
@@ -171,6 +195,23 @@ def test_dropout_limits():
         nn.Dropout1d()(x)
     with pytest.raises(RuntimeError, match="at least 2 dimensions"):
         nn.functional.feature_alpha_dropout(x, 0.5, True)
+
+
+@pytest.mark.parametrize(("name", "shape"), [("1d", (2, 3, 7)), ("2d", (2, 3, 5, 8)), ("3d", (2, 3, 4, 5, 6))])
+def test_max_pool_and_back(name, shape):
+    """Positions of a max pool are PyTorch's, and unpooling puts the values back there."""
+    a, b = pair(torch, np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    results = []
+    for lib, x in ((nn, a), (torch.nn, b)):
+        pool, unpool = getattr(lib, f"MaxPool{name}")(2, return_indices=True), getattr(lib, f"MaxUnpool{name}")(2)
+        pooled = pool(x)
+        even = pool(x[(..., *(slice(4),) * (len(shape) - 2))])
+        results.append([*pooled, unpool(*pooled, output_size=list(shape)), unpool(*even)])
+        results[-1] += getattr(lib, f"AdaptiveMaxPool{name}")(3, return_indices=True)(x)
+    assert repr(getattr(nn, f"MaxUnpool{name}")(3, 2, 1)) == repr(getattr(torch.nn, f"MaxUnpool{name}")(3, 2, 1))
+    assert_same(results[0], results[1], rtol=0, atol=0)
+    with pytest.raises(ValueError, match="invalid output_size"):
+        getattr(nn, f"MaxUnpool{name}")(2)(*results[0][:2], output_size=[99] * (len(shape) - 2))
 
 
 def test_rrelu_in_training():

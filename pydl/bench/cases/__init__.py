@@ -1,6 +1,6 @@
 """All benchmark cases, by group. A new operator's case is one row in the module of its family."""
 
-from pydl.bench.cases import calls, images, matmul, move, optimizers, pointwise, reductions, rowwise, training
+from pydl.bench.cases import calls, images, matmul, move, optimizers, pointwise, pool, reductions, rowwise, training
 
 GROUPS = [
     *calls.GROUPS,
@@ -10,6 +10,7 @@ GROUPS = [
     *rowwise.GROUPS,
     *move.GROUPS,
     *images.GROUPS,
+    *pool.GROUPS,
     *optimizers.GROUPS,
     *training.GROUPS,
 ]

@@ -6,5 +6,7 @@ from pydl.nn.functional._distance import *  # noqa: F403
 from pydl.nn.functional._dropout import *  # noqa: F403
 from pydl.nn.functional._image import *  # noqa: F403
 from pydl.nn.functional._linear import *  # noqa: F403
+from pydl.nn.functional._normalization import *  # noqa: F403
 from pydl.nn.functional._padding import *  # noqa: F403
+from pydl.nn.functional._pooling import *  # noqa: F403
 from pydl.nn.functional._regression import *  # noqa: F403

@@ -9,6 +9,8 @@ from itertools import islice
 from typing import Any
 
 from pydl import Tensor
+from pydl.nn.modules.activation import ReLU
+from pydl.nn.modules.batchnorm import BATCH_NORMS
 from pydl.nn.modules.module import Module, _indent
 from pydl.nn.parameter import Parameter
 
@@ -71,9 +73,18 @@ class Sequential(_ModuleSequence):
 
     def forward(self, input: Any) -> Any:
         attributes = self.__dict__
+        norm = None  # a batch norm that waits to see whether a ReLU follows: together they are one pass, bit for bit
         for name in self._module_names:
-            input = attributes[name](input)
-        return input
+            module = attributes[name]
+            if norm is not None:
+                if type(module) is ReLU and module._hooks is None:
+                    input, norm = norm.forward_relu(input), None
+                    continue
+                input = norm(input)
+            norm = module if type(module) in BATCH_NORMS and module._hooks is None else None
+            if norm is None:
+                input = module(input)
+        return input if norm is None else norm(input)
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):

@@ -1,4 +1,4 @@
-"""Normalization over the last dimensions, and distances along one."""
+"""Normalization of single samples, and distances along a dimension."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydl.nn import init
 from pydl.nn.modules.module import Module
 from pydl.nn.parameter import Parameter
 
-__all__ = ["CosineSimilarity", "LayerNorm", "PairwiseDistance", "RMSNorm"]
+__all__ = ["CosineSimilarity", "GroupNorm", "LayerNorm", "LocalResponseNorm", "PairwiseDistance", "RMSNorm"]
 
 
 def _as_shape(normalized_shape: Any) -> tuple[int, ...]:
@@ -104,6 +104,78 @@ class RMSNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class GroupNorm(Module):
+    """(x - mean) / sqrt(var + eps) * weight + bias over `num_groups` groups of the channels of each sample.
+
+    `weight` (ones) and `bias` (zeros) have `num_channels` elements; `affine` and `bias` leave them out.
+
+    >>> import pydl
+    >>> from pydl import nn
+    >>> nn.GroupNorm(2, 4)(pydl.tensor([[1.0, 3.0, 5.0, 9.0]])).round().tolist()
+    [[-1.0, 1.0, -1.0, 1.0]]
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if num_channels % num_groups != 0:
+            raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.affine = affine
+        how = {"device": device, "dtype": dtype}
+        self.register_parameter("weight", Parameter(pydl.empty(num_channels, **how)) if affine else None)
+        self.register_parameter("bias", Parameter(pydl.empty(num_channels, **how)) if affine and bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weight one, bias zero."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return (f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+                f"bias={self.bias is not None}")
+
+
+class LocalResponseNorm(Module):
+    """x / (k + alpha * mean)^beta, the mean being that of x^2 over `size` neighbouring channels of (N, C, ...) input.
+
+    >>> import pydl
+    >>> from pydl import nn
+    >>> nn.LocalResponseNorm(1, alpha=3.0, beta=0.5)(pydl.ones(1, 1, 1)).item()
+    0.5
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
 class CosineSimilarity(Module):
