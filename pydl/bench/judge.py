@@ -34,8 +34,8 @@ class Verdict:
 
 
 def share(measurement: Measurement) -> float:
-    """Of the roofline's floor: 1 is as fast as the machine can. Best against best: interference can only lower a limit, and
-    only lengthen a time."""
+    """Of the roofline's floor: 1 is as fast as the machine can. Best against best: interference can only lower a limit,
+    and only lengthen a time."""
     return machine.floor(measurement.case) / min(measurement.samples["pydl"])
 
 

@@ -12,7 +12,8 @@ from pydl.bench.case import Case, Statement
 SAMPLE_SECONDS = 4e-3
 # Before each sample: a thread pool that slept may wake with two threads on one core until the next balancing ticks.
 WARM_SECONDS = 12e-3
-# The idle workers of the library that ran before would hold a core: OpenMP's spin for about 3 ms, OpenBLAS's for about 26.
+# The idle workers of the library that ran before would hold a core: OpenMP's spin for some milliseconds, OpenBLAS's for
+# about 26.
 PAUSE_SECONDS = 30e-3
 
 
