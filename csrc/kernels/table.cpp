@@ -3,7 +3,7 @@
 namespace pydl {
 
 // The tables that the kernel sources define once per ISA: family by family, for float and double.
-#define FAMILIES(X) X(PointwiseKernels, pointwise) X(ReduceKernels, reduce) X(RowwiseKernels, rowwise) X(GemmKernels, gemm) \
+#define FAMILIES(X) X(PointwiseKernels, pointwise) X(ReduceKernels, reduce) X(RowwiseKernels, rowwise) X(GemmKernels, gemm) X(ConvKernels, conv) \
   X(OptimKernels, optim) X(RooflineKernels, roofline) X(ScatterKernels, scatter)
 #define DECLARE_FAMILY(Type, family)      \
   extern const Type<float> family##_f32;  \
@@ -30,7 +30,7 @@ DECLARE_ISA(baseline)
 #endif
 
 template <> const Kernels<float>& kernels<float>() {
-#define TABLE(isa) {isa::pointwise_f32, isa::reduce_f32, isa::rowwise_f32, isa::gemm_f32, isa::optim_f32, isa::roofline_f32, isa::scatter_f32}
+#define TABLE(isa) {isa::pointwise_f32, isa::reduce_f32, isa::rowwise_f32, isa::gemm_f32, isa::conv_f32, isa::optim_f32, isa::roofline_f32, isa::scatter_f32}
   static const Kernels<float> tables[] = {EACH_ISA(TABLE)};
   static const Kernels<float>& chosen = tables[int(active_isa())];
   return chosen;
@@ -38,7 +38,7 @@ template <> const Kernels<float>& kernels<float>() {
 }
 
 template <> const Kernels<double>& kernels<double>() {
-#define TABLE(isa) {isa::pointwise_f64, isa::reduce_f64, isa::rowwise_f64, isa::gemm_f64, isa::optim_f64, isa::roofline_f64, isa::scatter_f64}
+#define TABLE(isa) {isa::pointwise_f64, isa::reduce_f64, isa::rowwise_f64, isa::gemm_f64, isa::conv_f64, isa::optim_f64, isa::roofline_f64, isa::scatter_f64}
   static const Kernels<double> tables[] = {EACH_ISA(TABLE)};
   static const Kernels<double>& chosen = tables[int(active_isa())];
   return chosen;

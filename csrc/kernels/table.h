@@ -2,6 +2,7 @@
 #pragma once
 #include "base/arch.h"
 #include "kernels/cast.h"
+#include "kernels/conv.h"
 #include "kernels/gemm.h"
 #include "kernels/move.h"
 #include "kernels/optim.h"
@@ -18,6 +19,7 @@ template <class T> struct Kernels {
   const ReduceKernels<T>& reduce;
   const RowwiseKernels<T>& rowwise;
   const GemmKernels<T>& gemm;
+  const ConvKernels<T>& conv;
   const OptimKernels<T>& optim;
   const RooflineKernels<T>& roofline;
   const ScatterKernels<T>& scatter;

@@ -1,0 +1,278 @@
+#include "ops/conv_direct.h"
+
+#include <algorithm>
+
+#include "base/parallel.h"
+#include "kernels/table.h"
+#include "ops/conv_plan.h"
+#include "ops/workspace.h"
+
+namespace pydl {
+namespace {
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+constexpr int64_t kUnits = 16;     // pieces of work that a call is cut into, if it has as many
+constexpr int64_t kBlockRows = 1024;  // rows of packed weights that meet all pixels of a box before the next ones
+
+// Whether the work of so many multiply-adds is worth other threads.
+template <class T> bool worth_threads(double multiply_adds) {
+  return multiply_adds / (sizeof(T) == 4 ? 50.0 : 25.0) > double(kParallelThresholdNs);
+}
+template <class F> void for_units(int64_t units, bool parallel, F&& f) {
+  parallel_for(units, parallel ? 1 : units, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) f(i);
+  });
+}
+
+// ---- the input of a box ----------------------------------------------------------------------------------------------
+// Where the kernels read: in the image itself if its channels are contiguous and no tap leaves it, else in a
+// channels-last copy of the box's window, zeros around it, that each thread makes for itself.
+template <class T> class Window {
+ public:
+  Window(const Correlation& c, Image<const T> x, const BoxGrid& grid)
+      : c_(c), x_(x), channels_(c.groups * c.reduced) {
+    if (channels_ == 1) x_.channel_stride = 1;
+    in_place_ = x_.channel_stride == 1;
+    for (const Axis& a : c.axis)
+      in_place_ &= a.taps.front().offset >= 0 && (a.out - 1) * a.stride + a.taps.back().offset < a.in;
+    if (!in_place_) values_ = grid.largest_window(c);
+  }
+  int64_t workspace() const { return values_; }
+
+  // Where the box's pixels and the runs are, and from which pointer on.
+  const T* open(const Box& box, T* workspace, int64_t* x_at, Runs& runs) const {
+    if (in_place_) {
+      locate(box, x_.stride, {0, 0, 0}, x_.batch_stride, 0, x_at);
+      runs = make_runs(c_, x_.stride, {0, 0, 0});
+      return x_.data;
+    }
+    Dims3 extent, lowest, start;
+    for (size_t a = 0; a < 3; ++a) {
+      extent[a] = c_.axis[a].window(box.extent(int(a) + 1));
+      lowest[a] = c_.axis[a].taps.front().offset;
+      start[a] = box.begin[a + 1] * c_.axis[a].stride;
+    }
+    const Dims3 pitch{extent[2] * extent[1] * channels_, extent[2] * channels_, channels_};
+    copy(box, extent, {start[0] + lowest[0], start[1] + lowest[1], start[2] + lowest[2]}, workspace);
+    locate(box, pitch, start, extent[0] * pitch[0], box.begin[0], x_at);
+    runs = make_runs(c_, pitch, lowest);
+    return workspace;
+  }
+
+ private:
+  void locate(const Box& box, const Dims3& pitch, const Dims3& start, int64_t batch_pitch, int64_t batch_start,
+              int64_t* x_at) const {
+    for (int64_t n = box.begin[0]; n < box.end[0]; ++n)
+      for (int64_t d = box.begin[1]; d < box.end[1]; ++d)
+        for (int64_t h = box.begin[2]; h < box.end[2]; ++h) {
+          int64_t at = (n - batch_start) * batch_pitch + (d * c_.axis[0].stride - start[0]) * pitch[0] +
+                       (h * c_.axis[1].stride - start[1]) * pitch[1] +
+                       (box.begin[3] * c_.axis[2].stride - start[2]) * pitch[2];
+          for (int64_t w = box.begin[3]; w < box.end[3]; ++w, at += c_.axis[2].stride * pitch[2]) *x_at++ = at;
+        }
+  }
+
+  void copy(const Box& box, const Dims3& extent, const Dims3& from, T* out) const {
+    const int64_t row = extent[2] * channels_;
+    const int64_t before = std::clamp<int64_t>(-from[2], 0, extent[2]);
+    const int64_t inside = std::clamp<int64_t>(c_.axis[2].in - from[2], before, extent[2]) - before;
+    for (int64_t n = box.begin[0]; n < box.end[0]; ++n)
+      for (int64_t d = from[0]; d < from[0] + extent[0]; ++d)
+        for (int64_t h = from[1]; h < from[1] + extent[1]; ++h, out += row) {
+          if (d < 0 || d >= c_.axis[0].in || h < 0 || h >= c_.axis[1].in || inside == 0) {
+            std::fill_n(out, row, T(0));
+            continue;
+          }
+          const T* const in = x_.data + n * x_.batch_stride + d * x_.stride[0] + h * x_.stride[1] +
+                              (from[2] + before) * x_.stride[2];
+          std::fill_n(out, before * channels_, T(0));
+          if (x_.channel_stride == 1 && x_.stride[2] == channels_)
+            std::copy_n(in, inside * channels_, out + before * channels_);
+          else
+            kernels<T>().conv.copy_pixels(out + before * channels_, channels_, in, x_.stride[2], x_.channel_stride,
+                                          inside, channels_);
+          std::fill_n(out + (before + inside) * channels_, row - (before + inside) * channels_, T(0));
+        }
+  }
+
+  const Correlation& c_;
+  Image<const T> x_;
+  int64_t channels_, values_ = 0;
+  bool in_place_;
+};
+
+// f(place in the image y) for the pixels of a box, in order.
+template <class T, class F> void for_pixels(const Correlation& c, const Box& box, const Image<T>& y, F&& f) {
+  const auto place = [&](size_t a, int64_t i) { return (c.axis[a].first + i * c.axis[a].step) * y.stride[a]; };
+  for (int64_t n = box.begin[0]; n < box.end[0]; ++n)
+    for (int64_t d = box.begin[1]; d < box.end[1]; ++d)
+      for (int64_t h = box.begin[2]; h < box.end[2]; ++h) {
+        const int64_t row = n * y.batch_stride + place(0, d) + place(1, h);
+        for (int64_t w = box.begin[3]; w < box.end[3]; ++w) f(row + place(2, w));
+      }
+}
+
+// ---- y from x and the weights ----------------------------------------------------------------------------------------
+template <class T> ConvWeightLayout weight_layout(const Correlation& c, const std::vector<int64_t>& row_of) {
+  // Summed channels whose weights follow each other are one long segment.
+  const bool joined = c.segment_stride == c.kernel_taps;
+  return {.channels = c.channels, .lane_stride = c.lane_stride, .segments = joined ? 1 : c.reduced,
+          .segment_stride = c.segment_stride, .segment_length = joined ? c.reduced * c.kernel_taps : c.kernel_taps,
+          .rows = c.rows(), .row_of = row_of.data()};
+}
+
+template <class T> int64_t packed_group(const Correlation& c) {
+  return c.rows() * round_up(c.channels, kernels<T>().conv.vector);
+}
+
+template <class T> void pack(const Correlation& c, const Dims3& kernel, const T* weight, T* packed) {
+  const int64_t panel = kernels<T>().conv.panel, panels = ceil_div(c.channels, panel), group = packed_group<T>(c);
+  const std::vector<int64_t> row_of = c.packed_rows(kernel);
+  for_units(c.groups * panels, worth_threads<T>(double(c.groups * group)), [&](int64_t i) {
+    const int64_t g = i / panels, j = i % panels * panel;
+    ConvWeightLayout layout = weight_layout<T>(c, row_of);
+    layout.channels = std::min(panel, c.channels - j);
+    kernels<T>().conv.pack_weight(packed + g * group + j * c.rows(), weight + g * c.group_stride + j * c.lane_stride,
+                                  layout);
+  });
+}
+
+// No tap reaches these pixels: they are the bias.
+template <class T> void fill_bias(const Correlation& c, const Box& all, const T* bias, Image<T> y) {
+  const int64_t channels = c.groups * c.channels;
+  for_pixels(c, all, y, [&](int64_t at) {
+    if (bias) std::copy_n(bias, channels, y.data + at);
+    else std::fill_n(y.data + at, channels, T(0));
+  });
+}
+
+template <class T>
+void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, const T* weight, const T* bias,
+               Activation activation, Image<T> y) {
+  if (c.taps() == 0)
+    return fill_bias(c, {{0, 0, 0, 0}, {c.batch, c.axis[0].out, c.axis[1].out, c.axis[2].out}}, bias, y);
+  const ConvKernels<T>& kernel_table = kernels<T>().conv;
+  const int64_t group = packed_group<T>(c);
+  const Workspace<T> packed(c.groups * group);
+  pack(c, kernel, weight, packed.data());
+
+  const BoxGrid grid(c, sizeof(T), kUnits);
+  const Window<T> window(c, x, grid);
+  const int64_t panels = ceil_div(c.channels, kernel_table.panel);
+  const int64_t parts = std::min(panels, ceil_div(kUnits, grid.count()));
+  const int64_t part = ceil_div(panels, parts) * kernel_table.panel;
+  const bool parallel = worth_threads<T>(double(c.pixels() * c.groups) * double(group));
+  for_units(grid.count() * parts, parallel, [&](int64_t unit) {
+    const Box box = grid.box(unit / parts);
+    const int64_t first = unit % parts * part, last = std::min(c.channels, first + part);
+    if (first >= last) return;
+    const Workspace<T> workspace(window.workspace());
+    const Workspace<int64_t> places(2 * box.pixels());
+    int64_t *const x_at = places.data(), *const y_at = x_at + box.pixels(), *next = y_at;
+    for_pixels(c, box, y, [&](int64_t at) { *next++ = at; });
+    Runs runs;
+    const T* const in = window.open(box, workspace.data(), x_at, runs);
+    const int64_t all_runs = int64_t(runs.at.size());
+    const int64_t at_once = std::max<int64_t>(1, kBlockRows / std::max<int64_t>(runs.length, 1));
+    for (int64_t g = 0; g < c.groups; ++g)
+      for (int64_t r = 0; r < all_runs; r += at_once) {
+        const int64_t count = std::min(at_once, all_runs - r);
+        const ConvBlock<T> block{box.pixels(), x_at, y_at, count, runs.at.data() + r, runs.length, r, all_runs,
+                                 last - first};
+        Epilogue<T> epilogue;
+        if (r + count == all_runs) {
+          epilogue.row_bias = bias ? bias + g * c.channels + first : nullptr;
+          epilogue.activation = activation;
+        }
+        kernel_table.correlate(block, y.data + g * c.channels + first, in + g * c.reduced,
+                               packed.data() + g * group + first * c.rows(), r > 0, epilogue);
+      }
+  });
+}
+
+}  // namespace
+
+template <class T>
+void direct_forward(const ConvShape& s, Image<const T> x, const T* weight, const T* bias, Activation activation,
+                    Image<T> y) {
+  correlate(forward_correlation(s), s.kernel, x, weight, bias, activation, y);
+}
+
+template <class T>
+void direct_input(const ConvShape& s, Image<const T> y, const T* weight, const T* bias, Image<T> x) {
+  for (const Correlation& c : input_correlations(s)) correlate(c, s.kernel, y, weight, bias, Activation::None, x);
+}
+
+// ---- the weights' gradient --------------------------------------------------------------------------------------------
+// Channel panels are independent; where there are too few of them, the boxes are dealt out to parts with sums of their
+// own, which are added in ascending order.
+template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Image<const T> y, T* weight) {
+  const Correlation c = forward_correlation(s);
+  const ConvKernels<T>& kernel_table = kernels<T>().conv;
+  const BoxGrid grid(c, sizeof(T), 1);
+  const Window<T> window(c, x, grid);
+  const int64_t width = round_up(c.channels, kernel_table.vector), group = c.rows() * width;
+  const int64_t panels = ceil_div(c.channels, kernel_table.panel), boxes = grid.count();
+  const int64_t parts = std::min(boxes, ceil_div(kUnits, panels * c.groups));
+  const int64_t shares = std::min(panels, kUnits), share = ceil_div(panels, shares) * kernel_table.panel;
+  const bool copy_y = y.channel_stride != 1 || width != c.channels;
+  const bool parallel = worth_threads<T>(double(c.pixels() * c.groups) * double(group));
+  const Workspace<T> sums(parts * c.groups * group);
+
+  for_units(parts * shares, parallel, [&](int64_t unit) {
+    const int64_t part = unit / shares, first = unit % shares * share, last = std::min(c.channels, first + share);
+    if (first >= last) return;
+    const int64_t padded = copy_y ? round_up(last - first, kernel_table.vector) : 0;
+    const Workspace<T> workspace(window.workspace()), y_copy(grid.largest_pixels() * c.groups * padded);
+    const Workspace<int64_t> places(2 * grid.largest_pixels());
+    const int64_t from = boxes * part / parts, to = boxes * (part + 1) / parts;
+    for (int64_t i = from; i < to; ++i) {
+      const Box box = grid.box(i);
+      int64_t *const x_at = places.data(), *const y_at = x_at + box.pixels();
+      int64_t p = 0;
+      for_pixels(c, box, y, [&](int64_t at) {
+        y_at[p] = at;
+        if (copy_y) {
+          y_at[p] = p * c.groups * padded;
+          for (int64_t g = 0; g < c.groups; ++g) {
+            T* const out = y_copy.data() + y_at[p] + g * padded;
+            kernel_table.copy_pixels(out, padded, y.data + at + (g * c.channels + first) * y.channel_stride, 0,
+                                     y.channel_stride, 1, last - first);
+            std::fill(out + last - first, out + padded, T(0));
+          }
+        }
+        ++p;
+      });
+      Runs runs;
+      const T* const in = window.open(box, workspace.data(), x_at, runs);
+      const int64_t all_runs = int64_t(runs.at.size());
+      const ConvBlock<T> block{box.pixels(), x_at, y_at, all_runs, runs.at.data(), runs.length, 0, all_runs,
+                               last - first};
+      for (int64_t g = 0; g < c.groups; ++g)
+        kernel_table.correlate_weight(block, sums.data() + (part * c.groups + g) * group + first * c.rows(),
+                                      in + g * c.reduced,
+                                      copy_y ? y_copy.data() + g * padded : y.data + g * c.channels + first, i > from);
+    }
+  });
+
+  const std::vector<int64_t> row_of = c.packed_rows(s.kernel);
+  for_units(c.groups * panels, worth_threads<T>(double(parts * c.groups * group)), [&](int64_t i) {
+    const int64_t g = i / panels, j = i % panels * kernel_table.panel;
+    ConvWeightLayout layout = weight_layout<T>(c, row_of);
+    layout.channels = std::min(kernel_table.panel, c.channels - j);
+    kernel_table.unpack_weight(weight + g * c.group_stride + j * c.lane_stride, sums.data() + g * group + j * c.rows(),
+                               parts, c.groups * group, layout);
+  });
+}
+
+#define INSTANTIATE(T)                                                                                          \
+  template void direct_forward<T>(const ConvShape&, Image<const T>, const T*, const T*, Activation, Image<T>); \
+  template void direct_input<T>(const ConvShape&, Image<const T>, const T*, const T*, Image<T>);               \
+  template void direct_weight<T>(const ConvShape&, Image<const T>, Image<const T>, T*);
+INSTANTIATE(float)
+INSTANTIATE(double)
+#undef INSTANTIATE
+
+}  // namespace pydl

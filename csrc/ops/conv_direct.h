@@ -1,0 +1,24 @@
+// Direct convolution on raw memory: the loops and threads around the kernels of kernels/conv.h. Images are float or
+// double with any strides as inputs, channels-last as outputs. The bits depend on shape and ISA alone.
+#pragma once
+#include "kernels/gemm.h"
+#include "ops/conv.h"
+
+namespace pydl {
+
+// A (batch, channels, depth, height, width) image in memory.
+template <class T> struct Image {
+  T* data;
+  int64_t batch_stride, channel_stride;
+  Dims3 stride;
+};
+
+// The three forms of ops/conv.h without bias gradient or history; weights are contiguous.
+template <class T>
+void direct_forward(const ConvShape& s, Image<const T> x, const T* weight, const T* bias, Activation activation,
+                    Image<T> y);
+template <class T>
+void direct_input(const ConvShape& s, Image<const T> y, const T* weight, const T* bias, Image<T> x);
+template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Image<const T> y, T* weight);
+
+}  // namespace pydl
