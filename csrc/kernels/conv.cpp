@@ -9,6 +9,8 @@
 #include "kernels/lanes.h"
 #include "kernels/square.h"
 
+#include "kernels/depthwise.h"
+
 PYDL_ISA_BEGIN
 namespace {
 

@@ -34,6 +34,16 @@ struct ConvWeightLayout {
   const int64_t* row_of;
 };
 
+// Pixels of one row, of a depthwise convolution, that the same taps reach: pixel p and tap t meet at x[p * x_pitch +
+// x_at[t]], y[p * y_pitch] and row[t] of the packed weights. Those are packed in panels as above.
+template <class T> struct DepthwiseRow {
+  int64_t pixels, x_pitch, y_pitch;
+  int64_t taps;
+  const int64_t *x_at, *row;
+  int64_t all_taps;         // of the packed weights
+  int64_t channels;
+};
+
 template <class T> struct ConvKernels {
 #define KERNEL(name, result, args) result (*name) args;
 #include "kernels/conv.inc"

@@ -4,6 +4,7 @@
 
 #include "autograd/node.h"
 #include "ops/call.h"
+#include "ops/conv_depthwise.h"
 #include "ops/conv_direct.h"
 #include "ops/copy.h"
 #include "ops/creation.h"
@@ -21,6 +22,11 @@ Tensor channels_last(IntSpan sizes, DType t) { return Tensor::empty_strided(size
 Tensor dense(const Tensor& x) { return x.defined() ? contiguous(x.alias(), MemoryFormat::Contiguous) : x; }
 template <class T> const T* pointer(const Tensor& t) { return t.defined() ? t.data<T>() : nullptr; }
 
+// Depthwise kernels read channels-last memory only.
+Tensor with_channels_last(const Tensor& x) {
+  return x.stride(1) == 1 ? x : contiguous(x.alias(), MemoryFormat::ChannelsLast);
+}
+
 bool wants(const Tensor& t) { return t.defined() && autograd::requires_grad(t); }
 
 // A bias' gradient: y's summed over everything but channels.
@@ -37,7 +43,11 @@ Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const
   if (y.numel() > 0)
     visit_float(x.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      direct_forward<T>(s, image_of<const T>(x), w.data<T>(), pointer<T>(b), Activation::None, image_of<T>(y));
+      if (is_depthwise(s))
+        depthwise_forward<T>(s, image_of<const T>(with_channels_last(x)), w.data<T>(), pointer<T>(b), Activation::None,
+                             image_of<T>(y));
+      else
+        direct_forward<T>(s, image_of<const T>(x), w.data<T>(), pointer<T>(b), Activation::None, image_of<T>(y));
     });
   if (autograd::needed(x, weight, bias)) {
     const bool wx = wants(x), ww = wants(weight), wb = wants(bias);
@@ -56,7 +66,10 @@ Tensor convolve_input(const Tensor& y, const Tensor& weight, const Tensor& bias,
   if (x.numel() > 0)
     visit_float(y.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      direct_input<T>(s, image_of<const T>(y), w.data<T>(), pointer<T>(b), image_of<T>(x));
+      if (is_depthwise(s))
+        depthwise_input<T>(s, image_of<const T>(with_channels_last(y)), w.data<T>(), pointer<T>(b), image_of<T>(x));
+      else
+        direct_input<T>(s, image_of<const T>(y), w.data<T>(), pointer<T>(b), image_of<T>(x));
     });
   if (autograd::needed(y, weight, bias)) {
     const bool wy = wants(y), ww = wants(weight), wb = wants(bias);
@@ -76,7 +89,11 @@ Tensor convolve_weight(const Tensor& x, const Tensor& y, const ConvShape& s) {
   if (!empty)
     visit_float(x.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      direct_weight<T>(s, image_of<const T>(x), image_of<const T>(y), w.data<T>());
+      if (is_depthwise(s))
+        depthwise_weight<T>(s, image_of<const T>(with_channels_last(x)), image_of<const T>(with_channels_last(y)),
+                            w.data<T>());
+      else
+        direct_weight<T>(s, image_of<const T>(x), image_of<const T>(y), w.data<T>());
     });
   if (autograd::needed(x, y)) {
     const bool wx = wants(x), wy = wants(y);

@@ -2,29 +2,15 @@
 
 #include <algorithm>
 
-#include "base/parallel.h"
 #include "kernels/table.h"
-#include "ops/conv_plan.h"
+#include "ops/conv_pack.h"
 #include "ops/workspace.h"
 
 namespace pydl {
 namespace {
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
-
-constexpr int64_t kUnits = 16;     // pieces of work that a call is cut into, if it has as many
-constexpr int64_t kBlockRows = 1024;  // rows of packed weights that meet all pixels of a box before the next ones
-
-// Whether the work of so many multiply-adds is worth other threads.
-template <class T> bool worth_threads(double multiply_adds) {
-  return multiply_adds / (sizeof(T) == 4 ? 50.0 : 25.0) > double(kParallelThresholdNs);
-}
-template <class F> void for_units(int64_t units, bool parallel, F&& f) {
-  parallel_for(units, parallel ? 1 : units, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) f(i);
-  });
-}
+// Rows of packed weights that meet all pixels of a box before the next ones do.
+constexpr int64_t kBlockRows = 1024;
 
 // ---- the input of a box ----------------------------------------------------------------------------------------------
 // Where the kernels read: in the image itself if its channels are contiguous and no tap leaves it, else in a
@@ -103,65 +89,21 @@ template <class T> class Window {
   bool in_place_;
 };
 
-// f(place in the image y) for the pixels of a box, in order.
-template <class T, class F> void for_pixels(const Correlation& c, const Box& box, const Image<T>& y, F&& f) {
-  const auto place = [&](size_t a, int64_t i) { return (c.axis[a].first + i * c.axis[a].step) * y.stride[a]; };
-  for (int64_t n = box.begin[0]; n < box.end[0]; ++n)
-    for (int64_t d = box.begin[1]; d < box.end[1]; ++d)
-      for (int64_t h = box.begin[2]; h < box.end[2]; ++h) {
-        const int64_t row = n * y.batch_stride + place(0, d) + place(1, h);
-        for (int64_t w = box.begin[3]; w < box.end[3]; ++w) f(row + place(2, w));
-      }
-}
-
 // ---- y from x and the weights ----------------------------------------------------------------------------------------
-template <class T> ConvWeightLayout weight_layout(const Correlation& c, const std::vector<int64_t>& row_of) {
-  // Summed channels whose weights follow each other are one long segment.
-  const bool joined = c.segment_stride == c.kernel_taps;
-  return {.channels = c.channels, .lane_stride = c.lane_stride, .segments = joined ? 1 : c.reduced,
-          .segment_stride = c.segment_stride, .segment_length = joined ? c.reduced * c.kernel_taps : c.kernel_taps,
-          .rows = c.rows(), .row_of = row_of.data()};
-}
-
-template <class T> int64_t packed_group(const Correlation& c) {
-  return c.rows() * round_up(c.channels, kernels<T>().conv.vector);
-}
-
-template <class T> void pack(const Correlation& c, const Dims3& kernel, const T* weight, T* packed) {
-  const int64_t panel = kernels<T>().conv.panel, panels = ceil_div(c.channels, panel), group = packed_group<T>(c);
-  const std::vector<int64_t> row_of = c.packed_rows(kernel);
-  for_units(c.groups * panels, worth_threads<T>(double(c.groups * group)), [&](int64_t i) {
-    const int64_t g = i / panels, j = i % panels * panel;
-    ConvWeightLayout layout = weight_layout<T>(c, row_of);
-    layout.channels = std::min(panel, c.channels - j);
-    kernels<T>().conv.pack_weight(packed + g * group + j * c.rows(), weight + g * c.group_stride + j * c.lane_stride,
-                                  layout);
-  });
-}
-
-// No tap reaches these pixels: they are the bias.
-template <class T> void fill_bias(const Correlation& c, const Box& all, const T* bias, Image<T> y) {
-  const int64_t channels = c.groups * c.channels;
-  for_pixels(c, all, y, [&](int64_t at) {
-    if (bias) std::copy_n(bias, channels, y.data + at);
-    else std::fill_n(y.data + at, channels, T(0));
-  });
-}
-
 template <class T>
 void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, const T* weight, const T* bias,
                Activation activation, Image<T> y) {
   if (c.taps() == 0)
-    return fill_bias(c, {{0, 0, 0, 0}, {c.batch, c.axis[0].out, c.axis[1].out, c.axis[2].out}}, bias, y);
+    return fill_bias(c, bias, y);
   const ConvKernels<T>& kernel_table = kernels<T>().conv;
   const int64_t group = packed_group<T>(c);
-  const Workspace<T> packed(c.groups * group);
-  pack(c, kernel, weight, packed.data());
+  const Workspace<T> packed(packed_size<T>(c));
+  pack_weight(c, kernel, weight, packed.data());
 
-  const BoxGrid grid(c, sizeof(T), kUnits);
+  const BoxGrid grid(c, sizeof(T), kConvUnits);
   const Window<T> window(c, x, grid);
   const int64_t panels = ceil_div(c.channels, kernel_table.panel);
-  const int64_t parts = std::min(panels, ceil_div(kUnits, grid.count()));
+  const int64_t parts = std::min(panels, ceil_div(kConvUnits, grid.count()));
   const int64_t part = ceil_div(panels, parts) * kernel_table.panel;
   const bool parallel = worth_threads<T>(double(c.pixels() * c.groups) * double(group));
   for_units(grid.count() * parts, parallel, [&](int64_t unit) {
@@ -213,10 +155,10 @@ template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Imag
   const ConvKernels<T>& kernel_table = kernels<T>().conv;
   const BoxGrid grid(c, sizeof(T), 1);
   const Window<T> window(c, x, grid);
-  const int64_t width = round_up(c.channels, kernel_table.vector), group = c.rows() * width;
+  const int64_t width = round_up(c.channels, kernel_table.vector), group = packed_group<T>(c);
   const int64_t panels = ceil_div(c.channels, kernel_table.panel), boxes = grid.count();
-  const int64_t parts = std::min(boxes, ceil_div(kUnits, panels * c.groups));
-  const int64_t shares = std::min(panels, kUnits), share = ceil_div(panels, shares) * kernel_table.panel;
+  const int64_t parts = std::min(boxes, ceil_div(kConvUnits, panels * c.groups));
+  const int64_t shares = std::min(panels, kConvUnits), share = ceil_div(panels, shares) * kernel_table.panel;
   const bool copy_y = y.channel_stride != 1 || width != c.channels;
   const bool parallel = worth_threads<T>(double(c.pixels() * c.groups) * double(group));
   const Workspace<T> sums(parts * c.groups * group);
@@ -257,14 +199,7 @@ template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Imag
     }
   });
 
-  const std::vector<int64_t> row_of = c.packed_rows(s.kernel);
-  for_units(c.groups * panels, worth_threads<T>(double(parts * c.groups * group)), [&](int64_t i) {
-    const int64_t g = i / panels, j = i % panels * kernel_table.panel;
-    ConvWeightLayout layout = weight_layout<T>(c, row_of);
-    layout.channels = std::min(kernel_table.panel, c.channels - j);
-    kernel_table.unpack_weight(weight + g * c.group_stride + j * c.lane_stride, sums.data() + g * group + j * c.rows(),
-                               parts, c.groups * group, layout);
-  });
+  unpack_weight(c, s.kernel, sums.data(), parts, weight);
 }
 
 #define INSTANTIATE(T)                                                                                          \

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "ops/conv_pack.h"
+
 namespace pydl {
 namespace {
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 Correlation correlation_of(const ConvShape& s, bool forward) {
   const int64_t in = s.in_channels / s.groups, out = s.out_channels / s.groups, taps = s.taps();

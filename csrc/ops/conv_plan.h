@@ -1,5 +1,6 @@
 // How a convolution is laid out for its kernels: as correlations, cut into boxes of output pixels.
 #pragma once
+#include <algorithm>
 #include <vector>
 
 #include "ops/conv_direct.h"
@@ -54,6 +55,26 @@ class BoxGrid {
  private:
   std::array<int64_t, 4> size_, parts_, extent_;
 };
+
+// f(place in the image y) for the pixels of a box, in order.
+template <class T, class F> void for_pixels(const Correlation& c, const Box& box, const Image<T>& y, F&& f) {
+  const auto place = [&](size_t a, int64_t i) { return (c.axis[a].first + i * c.axis[a].step) * y.stride[a]; };
+  for (int64_t n = box.begin[0]; n < box.end[0]; ++n)
+    for (int64_t d = box.begin[1]; d < box.end[1]; ++d)
+      for (int64_t h = box.begin[2]; h < box.end[2]; ++h) {
+        const int64_t row = n * y.batch_stride + place(0, d) + place(1, h);
+        for (int64_t w = box.begin[3]; w < box.end[3]; ++w) f(row + place(2, w));
+      }
+}
+
+// For outputs that no tap reaches: they are the bias, or zero.
+template <class T> void fill_bias(const Correlation& c, const T* bias, const Image<T>& y) {
+  const int64_t channels = c.groups * c.channels;
+  for_pixels(c, {{0, 0, 0, 0}, {c.batch, c.axis[0].out, c.axis[1].out, c.axis[2].out}}, y, [&](int64_t at) {
+    if (bias) std::copy_n(bias, channels, y.data + at);
+    else std::fill_n(y.data + at, channels, T(0));
+  });
+}
 
 // The runs of a correlation (see ConvBlock) over an input whose pixels, rows and slices are `pitch` apart; `origin` is
 // where the window starts on each axis.

@@ -1,0 +1,33 @@
+// Packed weights of a correlation, and how the work of a convolution is dealt out.
+#pragma once
+#include "base/parallel.h"
+#include "ops/conv_plan.h"
+
+namespace pydl {
+
+// Values of one group, and of all.
+template <class T> int64_t packed_group(const Correlation& c);
+template <class T> int64_t packed_size(const Correlation& c) { return c.groups * packed_group<T>(c); }
+
+// The weights of c, packed in panels (ConvBlock in kernels/conv.h), group after group.
+template <class T> void pack_weight(const Correlation& c, const Dims3& kernel, const T* weight, T* packed);
+// The inverse, of parts added up in ascending order.
+template <class T> void unpack_weight(const Correlation& c, const Dims3& kernel, const T* packed, int64_t parts, T* weight);
+
+// Pieces of work that a call is cut into, if it has as many.
+inline constexpr int64_t kConvUnits = 16;
+
+// Whether so many multiply-adds are worth other threads.
+template <class T> bool worth_threads(double multiply_adds) {
+  return multiply_adds / (sizeof(T) == 4 ? 50.0 : 25.0) > double(kParallelThresholdNs);
+}
+template <class F> void for_units(int64_t units, bool parallel, F&& f) {
+  parallel_for(units, parallel ? 1 : units, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) f(i);
+  });
+}
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+}  // namespace pydl
