@@ -9,8 +9,6 @@
 #include "kernels/lanes.h"
 #include "kernels/square.h"
 
-#include "kernels/depthwise.h"
-
 PYDL_ISA_BEGIN
 namespace {
 
@@ -24,6 +22,21 @@ inline constexpr int kTileRows = 6;
 inline constexpr int kTileRows = 4;
 #endif
 inline constexpr int kPanelVectors = 2;
+
+// How wide the panel that starts at channel j is in memory.
+template <class T> PYDL_INLINE int64_t panel_width(int64_t channels, int64_t j) {
+  constexpr int64_t L = vec<T>::size, kPanel = kPanelVectors * L;
+  return channels - j < kPanel ? (channels - j + L - 1) / L * L : kPanel;
+}
+
+}  // namespace
+PYDL_ISA_END
+
+#include "kernels/depthwise.h"
+#include "kernels/winograd.h"
+
+PYDL_ISA_BEGIN
+namespace {
 
 // ---- pixels x channels ----------------------------------------------------------------------------------------------
 // One row of a tile of y, of which the last vector has `last` channels.
@@ -172,11 +185,6 @@ void correlate_weight(const ConvBlock<T>& b, T* dweight, const T* x, const T* y,
 }
 
 // ---- packing --------------------------------------------------------------------------------------------------------
-template <class T> PYDL_INLINE int64_t panel_width(int64_t channels, int64_t j) {
-  constexpr int64_t L = vec<T>::size, kPanel = kPanelVectors * L;
-  return channels - j < kPanel ? (channels - j + L - 1) / L * L : kPanel;
-}
-
 template <class T> void pack_weight(T* packed, const T* weight, const ConvWeightLayout& layout) {
   constexpr int64_t L = vec<T>::size, kPanel = kPanelVectors * L;
   for (int64_t j = 0; j < layout.channels; j += L) {

@@ -44,6 +44,9 @@ template <class T> struct DepthwiseRow {
   int64_t channels;
 };
 
+// Winograd's tiles: 4x4 of y under 3x3 filters need 6x6 of x, and 36 products.
+inline constexpr int kWinogradOut = 4, kWinogradIn = 6, kWinogradPlanes = kWinogradIn * kWinogradIn;
+
 template <class T> struct ConvKernels {
 #define KERNEL(name, result, args) result (*name) args;
 #include "kernels/conv.inc"

@@ -4,6 +4,8 @@
 
 #include "kernels/table.h"
 #include "ops/conv_pack.h"
+#include "ops/conv_window.h"
+#include "ops/conv_winograd.h"
 #include "ops/workspace.h"
 
 namespace pydl {
@@ -11,83 +13,8 @@ namespace {
 
 // Rows of packed weights that meet all pixels of a box before the next ones do.
 constexpr int64_t kBlockRows = 1024;
-
-// ---- the input of a box ----------------------------------------------------------------------------------------------
-// Where the kernels read: in the image itself if its channels are contiguous and no tap leaves it, else in a
-// channels-last copy of the box's window, zeros around it, that each thread makes for itself.
-template <class T> class Window {
- public:
-  Window(const Correlation& c, Image<const T> x, const BoxGrid& grid)
-      : c_(c), x_(x), channels_(c.groups * c.reduced) {
-    if (channels_ == 1) x_.channel_stride = 1;
-    in_place_ = x_.channel_stride == 1;
-    for (const Axis& a : c.axis)
-      in_place_ &= a.taps.front().offset >= 0 && (a.out - 1) * a.stride + a.taps.back().offset < a.in;
-    if (!in_place_) values_ = grid.largest_window(c);
-  }
-  int64_t workspace() const { return values_; }
-
-  // Where the box's pixels and the runs are, and from which pointer on.
-  const T* open(const Box& box, T* workspace, int64_t* x_at, Runs& runs) const {
-    if (in_place_) {
-      locate(box, x_.stride, {0, 0, 0}, x_.batch_stride, 0, x_at);
-      runs = make_runs(c_, x_.stride, {0, 0, 0});
-      return x_.data;
-    }
-    Dims3 extent, lowest, start;
-    for (size_t a = 0; a < 3; ++a) {
-      extent[a] = c_.axis[a].window(box.extent(int(a) + 1));
-      lowest[a] = c_.axis[a].taps.front().offset;
-      start[a] = box.begin[a + 1] * c_.axis[a].stride;
-    }
-    const Dims3 pitch{extent[2] * extent[1] * channels_, extent[2] * channels_, channels_};
-    copy(box, extent, {start[0] + lowest[0], start[1] + lowest[1], start[2] + lowest[2]}, workspace);
-    locate(box, pitch, start, extent[0] * pitch[0], box.begin[0], x_at);
-    runs = make_runs(c_, pitch, lowest);
-    return workspace;
-  }
-
- private:
-  void locate(const Box& box, const Dims3& pitch, const Dims3& start, int64_t batch_pitch, int64_t batch_start,
-              int64_t* x_at) const {
-    for (int64_t n = box.begin[0]; n < box.end[0]; ++n)
-      for (int64_t d = box.begin[1]; d < box.end[1]; ++d)
-        for (int64_t h = box.begin[2]; h < box.end[2]; ++h) {
-          int64_t at = (n - batch_start) * batch_pitch + (d * c_.axis[0].stride - start[0]) * pitch[0] +
-                       (h * c_.axis[1].stride - start[1]) * pitch[1] +
-                       (box.begin[3] * c_.axis[2].stride - start[2]) * pitch[2];
-          for (int64_t w = box.begin[3]; w < box.end[3]; ++w, at += c_.axis[2].stride * pitch[2]) *x_at++ = at;
-        }
-  }
-
-  void copy(const Box& box, const Dims3& extent, const Dims3& from, T* out) const {
-    const int64_t row = extent[2] * channels_;
-    const int64_t before = std::clamp<int64_t>(-from[2], 0, extent[2]);
-    const int64_t inside = std::clamp<int64_t>(c_.axis[2].in - from[2], before, extent[2]) - before;
-    for (int64_t n = box.begin[0]; n < box.end[0]; ++n)
-      for (int64_t d = from[0]; d < from[0] + extent[0]; ++d)
-        for (int64_t h = from[1]; h < from[1] + extent[1]; ++h, out += row) {
-          if (d < 0 || d >= c_.axis[0].in || h < 0 || h >= c_.axis[1].in || inside == 0) {
-            std::fill_n(out, row, T(0));
-            continue;
-          }
-          const T* const in = x_.data + n * x_.batch_stride + d * x_.stride[0] + h * x_.stride[1] +
-                              (from[2] + before) * x_.stride[2];
-          std::fill_n(out, before * channels_, T(0));
-          if (x_.channel_stride == 1 && x_.stride[2] == channels_)
-            std::copy_n(in, inside * channels_, out + before * channels_);
-          else
-            kernels<T>().conv.copy_pixels(out + before * channels_, channels_, in, x_.stride[2], x_.channel_stride,
-                                          inside, channels_);
-          std::fill_n(out + (before + inside) * channels_, row - (before + inside) * channels_, T(0));
-        }
-  }
-
-  const Correlation& c_;
-  Image<const T> x_;
-  int64_t channels_, values_ = 0;
-  bool in_place_;
-};
+// A box's share of the L2 cache.
+constexpr int64_t kWindowBytes = 192 * 1024;
 
 // ---- y from x and the weights ----------------------------------------------------------------------------------------
 template <class T>
@@ -95,12 +22,13 @@ void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, cons
                Activation activation, Image<T> y) {
   if (c.taps() == 0)
     return fill_bias(c, bias, y);
+  if (wants_winograd(c)) return winograd(c, kernel, x, weight, bias, activation, y);
   const ConvKernels<T>& kernel_table = kernels<T>().conv;
   const int64_t group = packed_group<T>(c);
   const Workspace<T> packed(packed_size<T>(c));
   pack_weight(c, kernel, weight, packed.data());
 
-  const BoxGrid grid(c, sizeof(T), kConvUnits);
+  const BoxGrid grid(c, {.window = kWindowBytes / int64_t(sizeof(T)), .units = kConvUnits});
   const Window<T> window(c, x, grid);
   const int64_t panels = ceil_div(c.channels, kernel_table.panel);
   const int64_t parts = std::min(panels, ceil_div(kConvUnits, grid.count()));
@@ -114,8 +42,8 @@ void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, cons
     const Workspace<int64_t> places(2 * box.pixels());
     int64_t *const x_at = places.data(), *const y_at = x_at + box.pixels(), *next = y_at;
     for_pixels(c, box, y, [&](int64_t at) { *next++ = at; });
-    Runs runs;
-    const T* const in = window.open(box, workspace.data(), x_at, runs);
+    const InputView<T> in = window.open(box, workspace.data(), x_at);
+    const Runs runs = make_runs(c, in.pitch, in.origin);
     const int64_t all_runs = int64_t(runs.at.size());
     const int64_t at_once = std::max<int64_t>(1, kBlockRows / std::max<int64_t>(runs.length, 1));
     for (int64_t g = 0; g < c.groups; ++g)
@@ -128,7 +56,7 @@ void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, cons
           epilogue.row_bias = bias ? bias + g * c.channels + first : nullptr;
           epilogue.activation = activation;
         }
-        kernel_table.correlate(block, y.data + g * c.channels + first, in + g * c.reduced,
+        kernel_table.correlate(block, y.data + g * c.channels + first, in.data + g * c.reduced,
                                packed.data() + g * group + first * c.rows(), r > 0, epilogue);
       }
   });
@@ -153,7 +81,7 @@ void direct_input(const ConvShape& s, Image<const T> y, const T* weight, const T
 template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Image<const T> y, T* weight) {
   const Correlation c = forward_correlation(s);
   const ConvKernels<T>& kernel_table = kernels<T>().conv;
-  const BoxGrid grid(c, sizeof(T), 1);
+  const BoxGrid grid(c, {.window = kWindowBytes / int64_t(sizeof(T))});
   const Window<T> window(c, x, grid);
   const int64_t width = round_up(c.channels, kernel_table.vector), group = packed_group<T>(c);
   const int64_t panels = ceil_div(c.channels, kernel_table.panel), boxes = grid.count();
@@ -187,14 +115,14 @@ template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Imag
         }
         ++p;
       });
-      Runs runs;
-      const T* const in = window.open(box, workspace.data(), x_at, runs);
+      const InputView<T> in = window.open(box, workspace.data(), x_at);
+      const Runs runs = make_runs(c, in.pitch, in.origin);
       const int64_t all_runs = int64_t(runs.at.size());
       const ConvBlock<T> block{box.pixels(), x_at, y_at, all_runs, runs.at.data(), runs.length, 0, all_runs,
                                last - first};
       for (int64_t g = 0; g < c.groups; ++g)
         kernel_table.correlate_weight(block, sums.data() + (part * c.groups + g) * group + first * c.rows(),
-                                      in + g * c.reduced,
+                                      in.data + g * c.reduced,
                                       copy_y ? y_copy.data() + g * padded : y.data + g * c.channels + first, i > from);
     }
   });

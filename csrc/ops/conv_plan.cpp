@@ -69,9 +69,8 @@ std::vector<Correlation> input_correlations(const ConvShape& s) {
 }
 
 // ---- boxes ----------------------------------------------------------------------------------------------------------
-BoxGrid::BoxGrid(const Correlation& c, int64_t element_bytes, int64_t units) {
-  constexpr int64_t kWindowBytes = 192 * 1024, kFewestPixels = 56, kMostPixels = 1024;
-  const int64_t channels = c.groups * c.reduced, budget = kWindowBytes / element_bytes;
+BoxGrid::BoxGrid(const Correlation& c, const BoxLimits& limits) {
+  const int64_t channels = c.groups * c.reduced;
   size_ = {c.batch, c.axis[0].out, c.axis[1].out, c.axis[2].out};
   extent_ = {1, 1, 1, size_[3]};
   const auto pixels = [&] { return extent_[0] * extent_[1] * extent_[2] * extent_[3]; };
@@ -79,14 +78,14 @@ BoxGrid::BoxGrid(const Correlation& c, int64_t element_bytes, int64_t units) {
     return extent_[0] * c.axis[0].window(extent_[1]) * c.axis[1].window(extent_[2]) * c.axis[2].window(extent_[3]) *
            channels;
   };
-  while (extent_[3] > kFewestPixels && (window() > budget || extent_[3] > kMostPixels))
+  while (extent_[3] > limits.fewest && (window() > limits.window || extent_[3] > limits.most))
     extent_[3] = ceil_div(extent_[3], 2);
   // Rows, slices and images are taken together while they fit, each only once the smaller ones are whole.
   if (extent_[3] == size_[3])
     for (size_t a : {2, 1, 0}) {
       while (extent_[a] < size_[a]) {
         ++extent_[a];
-        if (window() > budget || pixels() > kMostPixels) {
+        if (window() > limits.window || pixels() > limits.most) {
           --extent_[a];
           break;
         }
@@ -101,7 +100,7 @@ BoxGrid::BoxGrid(const Correlation& c, int64_t element_bytes, int64_t units) {
   };
   cut();
   for (size_t a = 0; a < 4; ++a)
-    while (count() < units && extent_[a] > 1 && pixels() >= 2 * kFewestPixels) {
+    while (count() < limits.units && extent_[a] > 1 && pixels() >= 2 * limits.fewest) {
       extent_[a] = ceil_div(extent_[a], 2);
       cut();
     }

@@ -42,11 +42,17 @@ struct Box {
   int64_t extent(int a) const { return end[size_t(a)] - begin[size_t(a)]; }
   int64_t pixels() const { return extent(0) * extent(1) * extent(2) * extent(3); }
 };
-// A grid of nearly equal boxes whose input windows fit a share of the L2 cache; at least `units` of them if pixels
-// suffice.
+// What a box should be: an input window of at most so many values, pixels between these bounds, and at least `units`
+// boxes as long as they do not become too small.
+struct BoxLimits {
+  int64_t window;
+  int64_t units = 1;
+  int64_t fewest = 56, most = 1024;
+};
+// A grid of nearly equal boxes.
 class BoxGrid {
  public:
-  BoxGrid(const Correlation& c, int64_t element_bytes, int64_t units);
+  BoxGrid(const Correlation& c, const BoxLimits& limits);
   int64_t count() const { return parts_[0] * parts_[1] * parts_[2] * parts_[3]; }
   Box box(int64_t index) const;
   int64_t largest_pixels() const;

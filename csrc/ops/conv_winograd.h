@@ -1,0 +1,18 @@
+// Winograd's convolution for 3x3 filters at stride 1 over many channels: a quarter of the multiplications.
+#pragma once
+#include "ops/conv_plan.h"
+
+namespace pydl {
+
+// Switches it off and on, for convolutions from then on (pydl.backends.winograd).
+void set_winograd(bool on);
+bool winograd_enabled();
+
+// Whether a correlation goes this road: by its shape, and the switch.
+bool wants_winograd(const Correlation& c);
+
+template <class T>
+void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const T* weight, const T* bias,
+              Activation activation, Image<T> y);
+
+}  // namespace pydl
