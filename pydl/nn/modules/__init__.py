@@ -3,6 +3,7 @@
 from pydl.nn.modules import (
     activation,
     container,
+    conv,
     dropout,
     linear,
     loss,
@@ -10,6 +11,7 @@ from pydl.nn.modules import (
 )
 from pydl.nn.modules.activation import *  # noqa: F403
 from pydl.nn.modules.container import *  # noqa: F403
+from pydl.nn.modules.conv import *  # noqa: F403
 from pydl.nn.modules.dropout import *  # noqa: F403
 from pydl.nn.modules.linear import *  # noqa: F403
 from pydl.nn.modules.loss import *  # noqa: F403
@@ -17,6 +19,6 @@ from pydl.nn.modules.module import Module  # noqa: F401
 from pydl.nn.modules.normalization import *  # noqa: F403
 
 __all__ = sorted([
-    "Module", *activation.__all__, *container.__all__, *dropout.__all__, *linear.__all__, *loss.__all__,
+    "Module", *activation.__all__, *container.__all__, *conv.__all__, *dropout.__all__, *linear.__all__, *loss.__all__,
     *normalization.__all__,
 ])
