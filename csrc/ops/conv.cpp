@@ -22,7 +22,7 @@ Tensor channels_last(IntSpan sizes, DType t) { return Tensor::empty_strided(size
 Tensor dense(const Tensor& x) { return x.defined() ? contiguous(x.alias(), MemoryFormat::Contiguous) : x; }
 template <class T> const T* pointer(const Tensor& t) { return t.defined() ? t.data<T>() : nullptr; }
 
-// Depthwise kernels read channels-last memory only.
+// For kernels that read contiguous channels only.
 Tensor with_channels_last(const Tensor& x) {
   return x.stride(1) == 1 ? x : contiguous(x.alias(), MemoryFormat::ChannelsLast);
 }
@@ -89,11 +89,11 @@ Tensor convolve_weight(const Tensor& x, const Tensor& y, const ConvShape& s) {
   if (!empty)
     visit_float(x.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
+      const Tensor g = with_channels_last(y);
       if (is_depthwise(s))
-        depthwise_weight<T>(s, image_of<const T>(with_channels_last(x)), image_of<const T>(with_channels_last(y)),
-                            w.data<T>());
+        depthwise_weight<T>(s, image_of<const T>(with_channels_last(x)), image_of<const T>(g), w.data<T>());
       else
-        direct_weight<T>(s, image_of<const T>(x), image_of<const T>(y), w.data<T>());
+        direct_weight<T>(s, image_of<const T>(x), image_of<const T>(g), w.data<T>());
     });
   if (autograd::needed(x, y)) {
     const bool wx = wants(x), wy = wants(y);

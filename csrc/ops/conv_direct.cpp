@@ -80,6 +80,7 @@ void direct_input(const ConvShape& s, Image<const T> y, const T* weight, const T
 // own, which are added in ascending order.
 template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Image<const T> y, T* weight) {
   const Correlation c = forward_correlation(s);
+  if (wants_winograd(c)) return winograd_weight(s, x, y, weight);
   const ConvKernels<T>& kernel_table = kernels<T>().conv;
   const BoxGrid grid(c, {.window = kWindowBytes / int64_t(sizeof(T))});
   const Window<T> window(c, x, grid);
@@ -87,7 +88,7 @@ template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Imag
   const int64_t panels = ceil_div(c.channels, kernel_table.panel), boxes = grid.count();
   const int64_t parts = std::min(boxes, ceil_div(kConvUnits, panels * c.groups));
   const int64_t shares = std::min(panels, kConvUnits), share = ceil_div(panels, shares) * kernel_table.panel;
-  const bool copy_y = y.channel_stride != 1 || width != c.channels;
+  const bool copy_y = width != c.channels;  // the kernel reads whole vectors
   const bool parallel = worth_threads<T>(double(c.pixels() * c.groups) * double(group));
   const Workspace<T> sums(parts * c.groups * group);
 
@@ -108,8 +109,7 @@ template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Imag
           y_at[p] = p * c.groups * padded;
           for (int64_t g = 0; g < c.groups; ++g) {
             T* const out = y_copy.data() + y_at[p] + g * padded;
-            kernel_table.copy_pixels(out, padded, y.data + at + (g * c.channels + first) * y.channel_stride, 0,
-                                     y.channel_stride, 1, last - first);
+            std::copy_n(y.data + at + g * c.channels + first, last - first, out);
             std::fill(out + last - first, out + padded, T(0));
           }
         }

@@ -13,7 +13,8 @@ template <class T> struct Image {
   Dims3 stride;
 };
 
-// The three forms of ops/conv.h without bias gradient or history; weights are contiguous.
+// The three forms of ops/conv.h without bias gradient or history; weights are contiguous, and so are the channels of the
+// y that direct_weight reads.
 template <class T>
 void direct_forward(const ConvShape& s, Image<const T> x, const T* weight, const T* bias, Activation activation,
                     Image<T> y);
