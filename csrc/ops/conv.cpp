@@ -27,6 +27,8 @@ Tensor with_channels_last(const Tensor& x) {
   return x.stride(1) == 1 ? x : contiguous(x.alias(), MemoryFormat::ChannelsLast);
 }
 
+ConvWeight weight_of(const Tensor& weight, bool keep) { return {dense(weight), keep && !autograd::needed(weight)}; }
+
 bool wants(const Tensor& t) { return t.defined() && autograd::requires_grad(t); }
 
 // A bias' gradient: y's summed over everything but channels.
@@ -38,44 +40,46 @@ Tensor channel_sum(const Tensor& y) {
 
 }  // namespace
 
-Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvShape& s) {
-  const Tensor y = channels_last(s.output_sizes(), x.dtype()), w = dense(weight), b = dense(bias);
+Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvShape& s, bool keep) {
+  const Tensor y = channels_last(s.output_sizes(), x.dtype()), b = dense(bias);
+  const ConvWeight kept = weight_of(weight, keep);
   if (y.numel() > 0)
     visit_float(x.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       if (is_depthwise(s))
-        depthwise_forward<T>(s, image_of<const T>(with_channels_last(x)), w.data<T>(), pointer<T>(b), Activation::None,
+        depthwise_forward<T>(s, image_of<const T>(with_channels_last(x)), kept, pointer<T>(b), Activation::None,
                              image_of<T>(y));
       else
-        direct_forward<T>(s, image_of<const T>(x), w.data<T>(), pointer<T>(b), Activation::None, image_of<T>(y));
+        direct_forward<T>(s, image_of<const T>(x), kept, pointer<T>(b), Activation::None, image_of<T>(y));
     });
   if (autograd::needed(x, weight, bias)) {
     const bool wx = wants(x), ww = wants(weight), wb = wants(bias);
     autograd::record("ConvolutionBackward", y, {x, weight, bias},
                      [=, x = autograd::save(ww ? x : Tensor()), w = autograd::save(wx ? weight : Tensor())](const Tensor& g) {
-      return Tensors{wx ? convolve_input(g, w, Tensor(), s) : Tensor(), ww ? convolve_weight(x, g, s) : Tensor(),
+      return Tensors{wx ? convolve_input(g, w, Tensor(), s, false) : Tensor(), ww ? convolve_weight(x, g, s) : Tensor(),
                      wb ? channel_sum(g) : Tensor()};
     });
   }
   return y;
 }
 
-Tensor convolve_input(const Tensor& y, const Tensor& weight, const Tensor& bias, const ConvShape& s) {
+Tensor convolve_input(const Tensor& y, const Tensor& weight, const Tensor& bias, const ConvShape& s, bool keep) {
   Call call("convolution_input");
-  const Tensor x = channels_last(s.input_sizes(), y.dtype()), w = dense(weight), b = dense(bias);
+  const Tensor x = channels_last(s.input_sizes(), y.dtype()), b = dense(bias);
+  const ConvWeight kept = weight_of(weight, keep);
   if (x.numel() > 0)
     visit_float(y.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       if (is_depthwise(s))
-        depthwise_input<T>(s, image_of<const T>(with_channels_last(y)), w.data<T>(), pointer<T>(b), image_of<T>(x));
+        depthwise_input<T>(s, image_of<const T>(with_channels_last(y)), kept, pointer<T>(b), image_of<T>(x));
       else
-        direct_input<T>(s, image_of<const T>(y), w.data<T>(), pointer<T>(b), image_of<T>(x));
+        direct_input<T>(s, image_of<const T>(y), kept, pointer<T>(b), image_of<T>(x));
     });
   if (autograd::needed(y, weight, bias)) {
     const bool wy = wants(y), ww = wants(weight), wb = wants(bias);
     autograd::record("ConvolutionInputBackward", x, {y, weight, bias},
                      [=, y = autograd::save(ww ? y : Tensor()), w = autograd::save(wy ? weight : Tensor())](const Tensor& g) {
-      return Tensors{wy ? convolve(g, w, Tensor(), s) : Tensor(), ww ? convolve_weight(g, y, s) : Tensor(),
+      return Tensors{wy ? convolve(g, w, Tensor(), s, false) : Tensor(), ww ? convolve_weight(g, y, s) : Tensor(),
                      wb ? channel_sum(g) : Tensor()};
     });
   }
@@ -99,7 +103,7 @@ Tensor convolve_weight(const Tensor& x, const Tensor& y, const ConvShape& s) {
     const bool wx = wants(x), wy = wants(y);
     autograd::record("ConvolutionWeightBackward", w, {x, y},
                      [=, x = autograd::save(wy ? x : Tensor()), y = autograd::save(wx ? y : Tensor())](const Tensor& g) {
-      return Tensors{wx ? convolve_input(y, g, Tensor(), s) : Tensor(), wy ? convolve(x, g, Tensor(), s) : Tensor()};
+      return Tensors{wx ? convolve_input(y, g, Tensor(), s, false) : Tensor(), wy ? convolve(x, g, Tensor(), s, false) : Tensor()};
     });
   }
   return w;

@@ -30,10 +30,12 @@ struct ConvShape {
   }
 };
 
-// y = x * weight + bias; bias may be undefined.
-Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvShape& shape);
+// y = x * weight + bias; bias may be undefined. With `keep`, the packed weights stay with the weights for the next call,
+// unless history is recorded: then training is about to change them.
+Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvShape& shape, bool keep = true);
 // x's gradient from y's; as an operator of its own, with a bias, the transposed convolution.
-Tensor convolve_input(const Tensor& y, const Tensor& weight, const Tensor& bias, const ConvShape& shape);
+Tensor convolve_input(const Tensor& y, const Tensor& weight, const Tensor& bias, const ConvShape& shape,
+                      bool keep = true);
 // weight's gradient from x and y's gradient.
 Tensor convolve_weight(const Tensor& x, const Tensor& y, const ConvShape& shape);
 

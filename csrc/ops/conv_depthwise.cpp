@@ -68,12 +68,12 @@ template <class T> class Rows {
 };
 
 template <class T>
-void correlate(const Correlation& groups, const Dims3& kernel, Image<const T> x, const T* weight, const T* bias,
+void correlate(const Correlation& groups, const Dims3& kernel, Image<const T> x, const ConvWeight& weight, const T* bias,
                Activation activation, Image<T> y) {
   const Correlation c = as_channels(groups);
   const auto place = [&](size_t a, int64_t i) { return (c.axis[a].first + i * c.axis[a].step) * y.stride[a]; };
-  const Workspace<T> packed(packed_size<T>(c));
-  pack_weight(c, kernel, weight, packed.data());
+  const Ref<DerivedBuffer> kept = packed_weight<T>(c, kernel, weight);
+  const T* const packed = static_cast<const T*>(kept->data);
   const int64_t rows = Rows<T>(c, x, 0).count(), units = std::min(rows, 4 * kConvUnits);
   const bool parallel = worth_threads<T>(double(c.pixels()) * double(packed_size<T>(c)));
   for_units(units, parallel, [&](int64_t unit) {
@@ -81,7 +81,7 @@ void correlate(const Correlation& groups, const Dims3& kernel, Image<const T> x,
     for (int64_t i = rows * unit / units; i < rows * (unit + 1) / units; ++i)
       all.stretches(i, [&](const DepthwiseRow<T>& row, int64_t x_at, int64_t n, int64_t d, int64_t h, int64_t w) {
         T* const out = y.data + n * y.batch_stride + place(0, d) + place(1, h) + place(2, w);
-        kernels<T>().conv.depthwise(row, out, x.data + x_at, packed.data(), bias, activation);
+        kernels<T>().conv.depthwise(row, out, x.data + x_at, packed, bias, activation);
       });
   });
 }
@@ -89,13 +89,13 @@ void correlate(const Correlation& groups, const Dims3& kernel, Image<const T> x,
 }  // namespace
 
 template <class T>
-void depthwise_forward(const ConvShape& s, Image<const T> x, const T* weight, const T* bias, Activation activation,
+void depthwise_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const T* bias, Activation activation,
                        Image<T> y) {
   correlate(forward_correlation(s), s.kernel, x, weight, bias, activation, y);
 }
 
 template <class T>
-void depthwise_input(const ConvShape& s, Image<const T> y, const T* weight, const T* bias, Image<T> x) {
+void depthwise_input(const ConvShape& s, Image<const T> y, const ConvWeight& weight, const T* bias, Image<T> x) {
   for (const Correlation& c : input_correlations(s)) {
     if (c.taps() > 0) correlate(c, s.kernel, y, weight, bias, Activation::None, x);
     else fill_bias(c, bias, x);
@@ -121,8 +121,8 @@ template <class T> void depthwise_weight(const ConvShape& s, Image<const T> x, I
 }
 
 #define INSTANTIATE(T)                                                                                             \
-  template void depthwise_forward<T>(const ConvShape&, Image<const T>, const T*, const T*, Activation, Image<T>); \
-  template void depthwise_input<T>(const ConvShape&, Image<const T>, const T*, const T*, Image<T>);               \
+  template void depthwise_forward<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Activation, Image<T>); \
+  template void depthwise_input<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Image<T>);               \
   template void depthwise_weight<T>(const ConvShape&, Image<const T>, Image<const T>, T*);
 INSTANTIATE(float)
 INSTANTIATE(double)

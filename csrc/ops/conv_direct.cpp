@@ -18,15 +18,15 @@ constexpr int64_t kWindowBytes = 192 * 1024;
 
 // ---- y from x and the weights ----------------------------------------------------------------------------------------
 template <class T>
-void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, const T* weight, const T* bias,
+void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight, const T* bias,
                Activation activation, Image<T> y) {
   if (c.taps() == 0)
     return fill_bias(c, bias, y);
   if (wants_winograd(c)) return winograd(c, kernel, x, weight, bias, activation, y);
   const ConvKernels<T>& kernel_table = kernels<T>().conv;
   const int64_t group = packed_group<T>(c);
-  const Workspace<T> packed(packed_size<T>(c));
-  pack_weight(c, kernel, weight, packed.data());
+  const Ref<DerivedBuffer> kept = packed_weight<T>(c, kernel, weight);
+  const T* const packed = static_cast<const T*>(kept->data);
 
   const BoxGrid grid(c, {.window = kWindowBytes / int64_t(sizeof(T)), .units = kConvUnits});
   const Window<T> window(c, x, grid);
@@ -57,7 +57,7 @@ void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, cons
           epilogue.activation = activation;
         }
         kernel_table.correlate(block, y.data + g * c.channels + first, in.data + g * c.reduced,
-                               packed.data() + g * group + first * c.rows(), r > 0, epilogue);
+                               packed + g * group + first * c.rows(), r > 0, epilogue);
       }
   });
 }
@@ -65,13 +65,13 @@ void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, cons
 }  // namespace
 
 template <class T>
-void direct_forward(const ConvShape& s, Image<const T> x, const T* weight, const T* bias, Activation activation,
+void direct_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const T* bias, Activation activation,
                     Image<T> y) {
   correlate(forward_correlation(s), s.kernel, x, weight, bias, activation, y);
 }
 
 template <class T>
-void direct_input(const ConvShape& s, Image<const T> y, const T* weight, const T* bias, Image<T> x) {
+void direct_input(const ConvShape& s, Image<const T> y, const ConvWeight& weight, const T* bias, Image<T> x) {
   for (const Correlation& c : input_correlations(s)) correlate(c, s.kernel, y, weight, bias, Activation::None, x);
 }
 
@@ -131,8 +131,8 @@ template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Imag
 }
 
 #define INSTANTIATE(T)                                                                                          \
-  template void direct_forward<T>(const ConvShape&, Image<const T>, const T*, const T*, Activation, Image<T>); \
-  template void direct_input<T>(const ConvShape&, Image<const T>, const T*, const T*, Image<T>);               \
+  template void direct_forward<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Activation, Image<T>); \
+  template void direct_input<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Image<T>);               \
   template void direct_weight<T>(const ConvShape&, Image<const T>, Image<const T>, T*);
 INSTANTIATE(float)
 INSTANTIATE(double)

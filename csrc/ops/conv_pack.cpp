@@ -39,6 +39,21 @@ template <class T> void pack_weight(const Correlation& c, const Dims3& kernel, c
   });
 }
 
+Dims packing_key(const Correlation& c, const Dims3& kernel, const ConvWeight& weight, int64_t form) {
+  Dims key{form, weight.values.offset(), int64_t(weight.values.dtype()), c.groups, c.reduced, c.channels, c.lane_stride};
+  key.append(kernel.begin(), kernel.end());
+  for (const Axis& a : c.axis) {
+    key.push_back(-1);
+    for (const Tap& t : a.taps) key.push_back(t.index);
+  }
+  return key;
+}
+
+template <class T> Ref<DerivedBuffer> packed_weight(const Correlation& c, const Dims3& kernel, const ConvWeight& weight) {
+  return derived_buffer<T>(weight.values, packing_key(c, kernel, weight, 0), packed_size<T>(c), weight.keep,
+                           [&](T* packed) { pack_weight(c, kernel, weight.data<T>(), packed); });
+}
+
 template <class T>
 void unpack_weight(const Correlation& c, const Dims3& kernel, const T* packed, int64_t parts, T* weight) {
   for_panels<T>(c, kernel, parts, [&](int64_t to, int64_t from, const ConvWeightLayout& layout) {
@@ -49,6 +64,7 @@ void unpack_weight(const Correlation& c, const Dims3& kernel, const T* packed, i
 #define INSTANTIATE(T)                                                                         \
   template int64_t packed_group<T>(const Correlation&);                                        \
   template void pack_weight<T>(const Correlation&, const Dims3&, const T*, T*);                \
+  template Ref<DerivedBuffer> packed_weight<T>(const Correlation&, const Dims3&, const ConvWeight&); \
   template void unpack_weight<T>(const Correlation&, const Dims3&, const T*, int64_t, T*);
 INSTANTIATE(float)
 INSTANTIATE(double)

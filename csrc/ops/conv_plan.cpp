@@ -120,8 +120,7 @@ Box BoxGrid::box(int64_t index) const {
 
 int64_t BoxGrid::largest_pixels() const { return extent_[0] * extent_[1] * extent_[2] * extent_[3]; }
 int64_t BoxGrid::largest_window(const Correlation& c) const {
-  return extent_[0] * c.axis[0].window(extent_[1]) * c.axis[1].window(extent_[2]) * c.axis[2].window(extent_[3]) *
-         c.groups * c.reduced;
+  return extent_[0] * c.axis[0].window(extent_[1]) * c.axis[1].window(extent_[2]) * c.axis[2].window(extent_[3]);
 }
 
 // ---- runs -----------------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ class BoxGrid {
   int64_t count() const { return parts_[0] * parts_[1] * parts_[2] * parts_[3]; }
   Box box(int64_t index) const;
   int64_t largest_pixels() const;
-  int64_t largest_window(const Correlation& c) const;  // values
+  int64_t largest_window(const Correlation& c) const;  // pixels
 
  private:
   std::array<int64_t, 4> size_, parts_, extent_;

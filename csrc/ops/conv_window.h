@@ -18,10 +18,13 @@ template <class T> class Window {
   Window(const Correlation& c, Image<const T> x, const BoxGrid& grid)
       : c_(c), x_(x), channels_(c.groups * c.reduced) {
     if (channels_ == 1) x_.channel_stride = 1;
-    in_place_ = x_.channel_stride == 1;
+    // Pixels half a page apart would all meet in a few sets of the L1 cache.
+    const bool crowded = channels_ * int64_t(sizeof(T)) % 2048 == 0;
+    pitch_ = channels_ + (crowded ? 64 / int64_t(sizeof(T)) : 0);
+    in_place_ = x_.channel_stride == 1 && !crowded;
     for (const Axis& a : c.axis)
       in_place_ &= a.taps.front().offset >= 0 && (a.out - 1) * a.stride + a.taps.back().offset < a.in;
-    if (!in_place_) values_ = grid.largest_window(c);
+    if (!in_place_) values_ = grid.largest_window(c) * pitch_;
   }
   int64_t workspace() const { return values_; }
 
@@ -37,7 +40,7 @@ template <class T> class Window {
       lowest[a] = c_.axis[a].taps.front().offset;
       start[a] = box.begin[a + 1] * c_.axis[a].stride;
     }
-    const Dims3 pitch{extent[2] * extent[1] * channels_, extent[2] * channels_, channels_};
+    const Dims3 pitch{extent[2] * extent[1] * pitch_, extent[2] * pitch_, pitch_};
     copy(box, extent, {start[0] + lowest[0], start[1] + lowest[1], start[2] + lowest[2]}, workspace);
     locate(box, pitch, start, extent[0] * pitch[0], box.begin[0], x_at);
     return {workspace, pitch, lowest};
@@ -57,7 +60,7 @@ template <class T> class Window {
   }
 
   void copy(const Box& box, const Dims3& extent, const Dims3& from, T* out) const {
-    const int64_t row = extent[2] * channels_;
+    const int64_t row = extent[2] * pitch_;
     const int64_t before = std::clamp<int64_t>(-from[2], 0, extent[2]);
     const int64_t inside = std::clamp<int64_t>(c_.axis[2].in - from[2], before, extent[2]) - before;
     for (int64_t n = box.begin[0]; n < box.end[0]; ++n)
@@ -69,19 +72,19 @@ template <class T> class Window {
           }
           const T* const in = x_.data + n * x_.batch_stride + d * x_.stride[0] + h * x_.stride[1] +
                               (from[2] + before) * x_.stride[2];
-          std::fill_n(out, before * channels_, T(0));
-          if (x_.channel_stride == 1 && x_.stride[2] == channels_)
-            std::copy_n(in, inside * channels_, out + before * channels_);
+          std::fill_n(out, before * pitch_, T(0));
+          if (x_.channel_stride == 1 && x_.stride[2] == pitch_)
+            std::copy_n(in, inside * pitch_, out + before * pitch_);
           else
-            kernels<T>().conv.copy_pixels(out + before * channels_, channels_, in, x_.stride[2], x_.channel_stride,
-                                          inside, channels_);
-          std::fill_n(out + (before + inside) * channels_, row - (before + inside) * channels_, T(0));
+            kernels<T>().conv.copy_pixels(out + before * pitch_, pitch_, in, x_.stride[2], x_.channel_stride, inside,
+                                          channels_);
+          std::fill_n(out + (before + inside) * pitch_, row - (before + inside) * pitch_, T(0));
         }
   }
 
   const Correlation& c_;
   Image<const T> x_;
-  int64_t channels_, values_ = 0;
+  int64_t channels_, pitch_, values_ = 0;
   bool in_place_;
 };
 

@@ -154,12 +154,15 @@ constexpr int64_t kBytesOfWeights = 4 << 20;   // transformed weights beyond thi
 // weights, and the products transformed back. A thread takes a box through all three steps; where the weights are large,
 // all threads take many boxes through one step after the other, and each reads its own part of the weights.
 template <class T>
-void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const T* weight, const T* bias,
+void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight, const T* bias,
               Activation activation, Image<T> y) {
   const ConvKernels<T>& table = kernels<T>().conv;
   const int64_t plane = transformed_plane<T>(c), panels = ceil_div(c.channels, table.panel);
-  const Workspace<T> u(kWinogradPlanes * plane);
-  transform_weight(c, kernel, weight, u.data());
+  constexpr int64_t kTransformed = 1;
+  const Ref<DerivedBuffer> kept =
+      derived_buffer<T>(weight.values, packing_key(c, kernel, weight, kTransformed), kWinogradPlanes * plane, weight.keep,
+                        [&](T* to) { transform_weight(c, kernel, weight.data<T>(), to); });
+  const T* const u = static_cast<const T*>(kept->data);
 
   const int64_t v_pitch = pitch_of<T>(c.reduced), m_pitch = pitch_of<T>(c.channels);
   const int64_t tile_bytes = kWinogradPlanes * (v_pitch + m_pitch) * int64_t(sizeof(T));
@@ -187,7 +190,7 @@ void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const
       for_units(kWinogradPlanes * panels, parallel, [&](int64_t unit) {
         const int64_t i = unit / panels, j = unit % panels * table.panel;
         multiply(tiles, std::min(table.panel, c.channels - j), c.reduced, v + i * tiles * v_pitch, v_pitch,
-                 u.data() + i * plane + j * c.reduced, m + i * tiles * m_pitch + j, m_pitch);
+                 u + i * plane + j * c.reduced, m + i * tiles * m_pitch + j, m_pitch);
       });
       for_units(to - from, parallel, [&](int64_t i) {
         finish(from + i, 0, c.channels, m + (tiling.first_tile(from + i) - start) * m_pitch, tiles * m_pitch, m_pitch);
@@ -205,7 +208,7 @@ void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const
     T *const v = matrices.data(), *const m = v + kWinogradPlanes * v_plane;
     tiling.input(box, v, v_plane, v_pitch);
     for (int64_t i = 0; i < kWinogradPlanes; ++i)
-      multiply(tiles, channels, c.reduced, v + i * v_plane, v_pitch, u.data() + i * plane + first * c.reduced,
+      multiply(tiles, channels, c.reduced, v + i * v_plane, v_pitch, u + i * plane + first * c.reduced,
                m + i * m_plane, pitch);
     finish(box, first, channels, m, m_plane, pitch);
   });
@@ -250,7 +253,7 @@ template <class T> void winograd_weight(const ConvShape& s, Image<const T> x, Im
 }
 
 #define INSTANTIATE(T)                                                                                           \
-  template void winograd<T>(const Correlation&, const Dims3&, Image<const T>, const T*, const T*, Activation, \
+  template void winograd<T>(const Correlation&, const Dims3&, Image<const T>, const ConvWeight&, const T*, Activation, \
                             Image<T>);                                                                     \
   template void winograd_weight<T>(const ConvShape&, Image<const T>, Image<const T>, T*);
 INSTANTIATE(float)

@@ -127,3 +127,35 @@ def test_dtypes():
         F.conv2d(draw(*X).long(), draw(*W).long())
     with pytest.raises(RuntimeError, match="one dtype"):
         F.conv2d(draw(*X), draw(*W).double())
+
+
+# ---- Packed weights ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("channels", "groups", "size"), [(5, 1, 3), (64, 1, 3), (24, 24, 3), (6, 2, 2)])
+def test_kept_weights_follow_every_write(channels, groups, size):
+    x, w = draw(1, channels, 12, 12), draw(channels, channels // groups, size, size)
+    ones = pydl.ones_like(w)
+
+    def fresh() -> np.ndarray:
+        return F.conv2d(x, w.clone(), groups=groups).numpy()
+
+    with pydl.no_grad():
+        writes = (lambda: None, lambda: w.mul_(2), lambda: w[0].zero_(), lambda: w.copy_(ones), lambda: w.add_(ones))
+        for change in writes:
+            change()
+            for _ in range(2):
+                assert np.array_equal(F.conv2d(x, w, groups=groups).numpy(), fresh())
+        memory = w.numpy()
+        memory[:] = 3  # a write that no version counts
+        assert np.array_equal(F.conv2d(x, w, groups=groups).numpy(), fresh())
+
+
+def test_views_of_one_storage_are_kept_apart():
+    x, bank = draw(1, 6, 9, 9), draw(3, 8, 6, 3, 3)
+    with pydl.no_grad():
+        for _ in range(2):
+            for w in bank:
+                assert np.array_equal(F.conv2d(x, w).numpy(), F.conv2d(x, w.clone()).numpy())
+            for stride in (1, 2):
+                args = {"stride": stride, "padding": 1}
+                assert np.array_equal(F.conv_transpose2d(draw(1, 8, 5, 5), bank[0], **args).numpy(),
+                                      F.conv_transpose2d(draw(1, 8, 5, 5), bank[0].clone(), **args).numpy())

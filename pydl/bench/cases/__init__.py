@@ -1,6 +1,6 @@
 """All benchmark cases, by group. A new operator's case is one row in the module of its family."""
 
-from pydl.bench.cases import calls, matmul, move, optimizers, pointwise, reductions, rowwise, training
+from pydl.bench.cases import calls, conv, matmul, move, optimizers, pointwise, reductions, rowwise, training
 
 GROUPS = [
     *calls.GROUPS,
@@ -9,6 +9,7 @@ GROUPS = [
     *reductions.GROUPS,
     *rowwise.GROUPS,
     *move.GROUPS,
+    *conv.GROUPS,
     *optimizers.GROUPS,
     *training.GROUPS,
 ]
