@@ -96,22 +96,32 @@ void correlate_tile(const ConvBlock<T>& b, int64_t p, int64_t j, T* y, const T* 
     PYDL_UNROLL for (int v = 0; v < NV; ++v) row.store(acc[i][v], y + b.y_at[p + i], v);
 }
 
-// ---- places of a run x channels, summed over pixels -------------------------------------------------------------------
-// dw holds the tile's rows, one after the other.
-template <class T, int MR, int NV>
-void weight_tile(const ConvBlock<T>& b, T* dw, const T* x, const T* y, bool accumulate) {
+// ---- places of runs x channels, summed over pixels --------------------------------------------------------------------
+// The tile's rows start at place k of run r and lie one after the other in dw. Rows of one run are consecutive values of
+// x; short runs share a tile, whose rows are then found one by one (Gathered).
+template <class T, int MR, int NV, bool Gathered>
+void weight_tile(const ConvBlock<T>& b, T* dw, const T* x, const T* y, int64_t r, int64_t k, bool accumulate) {
   using V = vec<T>;
   constexpr int64_t L = V::size;
   V acc[MR][NV];
   PYDL_UNROLL for (int i = 0; i < MR; ++i)
     PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[i][v] = V(0);
+  int64_t at[MR];
+  if constexpr (Gathered) {
+    PYDL_UNROLL for (int i = 0; i < MR; ++i) {
+      at[i] = b.run_at[r] + k;
+      if (++k == b.run_length) k = 0, ++r;
+    }
+  } else {
+    x += b.run_at[r] + k;
+  }
   const int64_t *x_at = b.x_at, *y_at = b.y_at;
   for (int64_t p = b.pixels; p > 0; --p) {
     const T *const in = x + *x_at++, *const g = y + *y_at++;
     V gv[NV];
     PYDL_UNROLL for (int v = 0; v < NV; ++v) gv[v] = V::load(g + v * L);
     PYDL_UNROLL for (int i = 0; i < MR; ++i) {
-      const V xv(in[i]);
+      const V xv(Gathered ? in[at[i]] : in[i]);
       PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[i][v] = fma(xv, gv[v], acc[i][v]);
     }
   }
@@ -124,16 +134,18 @@ void weight_tile(const ConvBlock<T>& b, T* dw, const T* x, const T* y, bool accu
 
 template <class T>
 using CorrelateTile = void (*)(const ConvBlock<T>&, int64_t, int64_t, T*, const T*, const T*, bool, const Epilogue<T>&);
-template <class T> using WeightTile = void (*)(const ConvBlock<T>&, T*, const T*, const T*, bool);
+template <class T>
+using WeightTile = void (*)(const ConvBlock<T>&, T*, const T*, const T*, int64_t, int64_t, bool);
 
 // The tile functions by height and number of vectors, less one.
 template <class T> struct Tiles {
   CorrelateTile<T> correlate[kTileRows][kPanelVectors];
-  WeightTile<T> weight[kTileRows][kPanelVectors];
+  WeightTile<T> weight[kTileRows][kPanelVectors][2];  // by Gathered
 };
 template <class T, int MR = 1, int NV = 1> constexpr void fill_tiles(Tiles<T>& tiles) {
   tiles.correlate[MR - 1][NV - 1] = &correlate_tile<T, MR, NV>;
-  tiles.weight[MR - 1][NV - 1] = &weight_tile<T, MR, NV>;
+  tiles.weight[MR - 1][NV - 1][0] = &weight_tile<T, MR, NV, false>;
+  tiles.weight[MR - 1][NV - 1][1] = &weight_tile<T, MR, NV, true>;
   if constexpr (NV < kPanelVectors) fill_tiles<T, MR, NV + 1>(tiles);
   else if constexpr (MR < kTileRows) fill_tiles<T, MR + 1, 1>(tiles);
 }
@@ -169,15 +181,19 @@ void correlate(const ConvBlock<T>& b, T* y, const T* x, const T* weight, bool ac
 template <class T>
 void correlate_weight(const ConvBlock<T>& b, T* dweight, const T* x, const T* y, bool accumulate) {
   constexpr int64_t L = vec<T>::size;
-  const TileRows tiles(b.run_length, kTileRows);
+  // Runs shorter than a tile are taken as one.
+  const bool gathered = b.run_length < kTileRows && b.runs > 1;
+  const int64_t stretches = gathered ? 1 : b.runs, length = gathered ? b.runs * b.run_length : b.run_length;
+  const TileRows tiles(length, kTileRows);
   for_panels(b, [&](int64_t j, int64_t vectors, int64_t at) __attribute__((always_inline)) {
     T* dw = dweight + at;
-    for (int64_t r = 0; r < b.runs; ++r) {
-      int64_t k = 0;
+    for (int64_t r = 0; r < stretches; ++r) {
+      int64_t row = 0;
       for (int64_t t = 0; t < tiles.count; ++t) {
-        const int64_t height = tiles.height_of(t);
-        kTiles<T>.weight[height - 1][vectors - 1](b, dw, x + b.run_at[r] + k, y + j, accumulate);
-        k += height;
+        const int64_t height = tiles.height_of(t), run = gathered ? row / b.run_length : r;
+        const int64_t k = gathered ? row % b.run_length : row;
+        kTiles<T>.weight[height - 1][vectors - 1][gathered](b, dw, x, y + j, run, k, accumulate);
+        row += height;
         dw += height * vectors * L;
       }
     }

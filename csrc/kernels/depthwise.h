@@ -50,7 +50,6 @@ template <class T, class F> PYDL_INLINE void for_channel_panels(int64_t channels
 
 template <class T>
 void depthwise(const DepthwiseRow<T>& r, T* y, const T* x, const T* weight, const T* bias, Activation activation) {
-  constexpr int kPixels = 4;
   const bool relu = activation == Activation::Relu;
   int64_t p = 0;
   const auto run = [&](auto pixels) __attribute__((always_inline)) {
@@ -60,8 +59,11 @@ void depthwise(const DepthwiseRow<T>& r, T* y, const T* x, const T* weight, cons
     });
     p += decltype(pixels)::value;
   };
-  while (p + kPixels <= r.pixels) run(std::integral_constant<int, kPixels>{});
-  while (p < r.pixels) run(std::integral_constant<int, 1>{});
+  if constexpr (kVectorBytes == 64)  // as many pixels as the registers hold: they share the loads of the weights
+    while (p + 8 <= r.pixels) run(std::integral_constant<int, 8>{});
+  while (p + 4 <= r.pixels) run(std::integral_constant<int, 4>{});
+  if (p + 2 <= r.pixels) run(std::integral_constant<int, 2>{});
+  if (p < r.pixels) run(std::integral_constant<int, 1>{});
 }
 
 // NT taps from `first` on, summed over the row's pixels and added to dw.

@@ -20,7 +20,7 @@ Dims packing_key(const Correlation& c, const Dims3& kernel, const ConvWeight& we
 template <class T> void unpack_weight(const Correlation& c, const Dims3& kernel, const T* packed, int64_t parts, T* weight);
 
 // Pieces of work that a call is cut into, if it has as many.
-inline constexpr int64_t kConvUnits = 16;
+inline constexpr int64_t kConvUnits = 8;
 
 // Whether so many multiply-adds are worth other threads.
 template <class T> bool worth_threads(double multiply_adds) {
