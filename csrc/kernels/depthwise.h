@@ -7,8 +7,17 @@
 PYDL_ISA_BEGIN
 namespace {
 
-// P pixels x NV vectors of channels, of which the last may be partial.
-template <class T, int P, int NV, class Last>
+// Taps in threes, each a pixel further than the one before: what 3-wide filters at stride 1 see between the borders.
+template <class T> PYDL_INLINE bool slides(const DepthwiseRow<T>& r) {
+  if (r.taps % 3 != 0) return false;
+  for (int64_t t = 0; t < r.taps; t += 3)
+    if (r.x_at[t + 1] - r.x_at[t] != r.x_pitch || r.x_at[t + 2] - r.x_at[t + 1] != r.x_pitch) return false;
+  return true;
+}
+
+// P pixels x NV vectors of channels, of which the last may be partial. When the taps slide, every value of x is loaded
+// once for the three taps that meet it.
+template <class T, int P, int NV, bool Slides, class Last>
 PYDL_INLINE void depthwise_tile(const DepthwiseRow<T>& r, T* y, const T* x, const T* w, const T* bias, bool relu,
                                 Last last) {
   using V = vec<T>;
@@ -21,12 +30,18 @@ PYDL_INLINE void depthwise_tile(const DepthwiseRow<T>& r, T* y, const T* x, cons
     const V start = bias ? load(bias, v) : V(0);
     PYDL_UNROLL for (int p = 0; p < P; ++p) acc[p][v] = start;
   }
-  for (int64_t t = 0; t < r.taps; ++t) {
-    const T *const in = x + r.x_at[t], *const wt = w + r.row[t] * NV * L;
-    V wv[NV];
-    PYDL_UNROLL for (int v = 0; v < NV; ++v) wv[v] = V::load(wt + v * L);
-    PYDL_UNROLL for (int p = 0; p < P; ++p)
-      PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[p][v] = fma(load(in + p * r.x_pitch, v), wv[v], acc[p][v]);
+  constexpr int kTaps = Slides ? 3 : 1;
+  for (int64_t t = 0; t < r.taps; t += kTaps) {
+    const T* const in = x + r.x_at[t];
+    V wv[kTaps][NV];
+    PYDL_UNROLL for (int k = 0; k < kTaps; ++k)
+      PYDL_UNROLL for (int v = 0; v < NV; ++v) wv[k][v] = V::load(w + (r.row[t + k] * NV + v) * L);
+    PYDL_UNROLL for (int q = 0; q < P + kTaps - 1; ++q)
+      PYDL_UNROLL for (int v = 0; v < NV; ++v) {
+        const V xv = load(in + q * r.x_pitch, v);
+        PYDL_UNROLL for (int k = kTaps - 1; k >= 0; --k)
+          if (q - k >= 0 && q - k < P) acc[q - k][v] = fma(xv, wv[k][v], acc[q - k][v]);
+      }
   }
   PYDL_UNROLL for (int p = 0; p < P; ++p)
     PYDL_UNROLL for (int v = 0; v < NV; ++v) {
@@ -52,12 +67,16 @@ template <class T>
 void depthwise(const DepthwiseRow<T>& r, T* y, const T* x, const T* weight, const T* bias, Activation activation) {
   const bool relu = activation == Activation::Relu;
   int64_t p = 0;
+  const bool sliding = slides(r);
   const auto run = [&](auto pixels) __attribute__((always_inline)) {
+    constexpr int P = decltype(pixels)::value;
     for_channel_panels<T>(r.channels, [&](int64_t j, auto vectors, auto last) __attribute__((always_inline)) {
-      depthwise_tile<T, decltype(pixels)::value, decltype(vectors)::value>(
-          r, y + p * r.y_pitch + j, x + p * r.x_pitch + j, weight + j * r.all_taps, bias ? bias + j : nullptr, relu, last);
+      constexpr int NV = decltype(vectors)::value;
+      const T *const in = x + p * r.x_pitch + j, *const w = weight + j * r.all_taps, *const b = bias ? bias + j : nullptr;
+      if (sliding) depthwise_tile<T, P, NV, true>(r, y + p * r.y_pitch + j, in, w, b, relu, last);
+      else depthwise_tile<T, P, NV, false>(r, y + p * r.y_pitch + j, in, w, b, relu, last);
     });
-    p += decltype(pixels)::value;
+    p += P;
   };
   if constexpr (kVectorBytes == 64)  // as many pixels as the registers hold: they share the loads of the weights
     while (p + 8 <= r.pixels) run(std::integral_constant<int, 8>{});
