@@ -268,7 +268,7 @@ void copy_pixels(T* out, int64_t pitch, const T* in, int64_t pixel_stride, int64
       for_vectors<T>(channels, [&](int64_t c, auto lanes) __attribute__((always_inline)) {
         lanes.store(lanes.load(in + p * pixel_stride + c), out + p * pitch + c);
       });
-  } else if (pixel_stride == 1 && channels > 1) {
+  } else if (pixel_stride == 1 && channels > 4) {  // a square pays with more than a few rows
     for (int64_t p = 0; p < pixels; p += L)
       for (int64_t c = 0; c < channels; c += L) {
         const int64_t columns = pixels - p < L ? pixels - p : L, rows = channels - c < L ? channels - c : L;

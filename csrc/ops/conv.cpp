@@ -47,8 +47,7 @@ Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const
     visit_float(x.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       if (is_depthwise(s))
-        depthwise_forward<T>(s, image_of<const T>(with_channels_last(x)), kept, pointer<T>(b), Activation::None,
-                             image_of<T>(y));
+        depthwise_forward<T>(s, image_of<const T>(x), kept, pointer<T>(b), Activation::None, image_of<T>(y));
       else
         direct_forward<T>(s, image_of<const T>(x), kept, pointer<T>(b), Activation::None, image_of<T>(y));
     });
@@ -71,7 +70,7 @@ Tensor convolve_input(const Tensor& y, const Tensor& weight, const Tensor& bias,
     visit_float(y.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       if (is_depthwise(s))
-        depthwise_input<T>(s, image_of<const T>(with_channels_last(y)), kept, pointer<T>(b), image_of<T>(x));
+        depthwise_input<T>(s, image_of<const T>(y), kept, pointer<T>(b), image_of<T>(x));
       else
         direct_input<T>(s, image_of<const T>(y), kept, pointer<T>(b), image_of<T>(x));
     });

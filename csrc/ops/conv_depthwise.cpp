@@ -4,6 +4,7 @@
 
 #include "kernels/table.h"
 #include "ops/conv_pack.h"
+#include "ops/conv_window.h"
 #include "ops/workspace.h"
 
 namespace pydl {
@@ -67,6 +68,32 @@ template <class T> class Rows {
   std::vector<int64_t> at_, row_;
 };
 
+// Images whose channels are not contiguous: boxes of output pixels over padded copies of their windows, in which all
+// taps reach every pixel.
+template <class T, class F> void for_window_rows(const Correlation& groups, Image<const T> x, const Image<T>& y,
+                                                 bool parallel, F f) {
+  constexpr int64_t kWindowBytes = 192 * 1024;
+  const BoxGrid grid(groups, {.window = kWindowBytes / int64_t(sizeof(T)), .units = kConvUnits});
+  const Window<T> window(groups, x, grid);
+  std::vector<int64_t> row_of;
+  for (int64_t t = 0; t < groups.taps(); ++t) row_of.push_back(t);
+  for_units(grid.count(), parallel, [&](int64_t i) {
+    const Box box = grid.box(i);
+    const Workspace<T> workspace(window.workspace());
+    const Workspace<int64_t> places(box.pixels());
+    const InputView<T> in = window.open(box, workspace.data(), places.data());
+    const Runs taps = make_runs(groups, in.pitch, in.origin);
+    const Axis& w = groups.axis[2];
+    const DepthwiseRow<T> row{box.extent(3), w.stride * in.pitch[2], w.step * y.stride[2], groups.taps(), taps.at.data(),
+                              row_of.data(), groups.taps(), groups.groups};
+    int64_t p = 0;
+    for_pixels(groups, box, y, [&](int64_t at) {
+      if (p % row.pixels == 0) f(row, y.data + at, in.data + places.data()[p]);
+      ++p;
+    });
+  });
+}
+
 template <class T>
 void correlate(const Correlation& groups, const Dims3& kernel, Image<const T> x, const ConvWeight& weight, const T* bias,
                Activation activation, Image<T> y) {
@@ -74,14 +101,17 @@ void correlate(const Correlation& groups, const Dims3& kernel, Image<const T> x,
   const auto place = [&](size_t a, int64_t i) { return (c.axis[a].first + i * c.axis[a].step) * y.stride[a]; };
   const Ref<DerivedBuffer> kept = packed_weight<T>(c, kernel, weight);
   const T* const packed = static_cast<const T*>(kept->data);
-  const int64_t rows = Rows<T>(c, x, 0).count(), units = std::min(rows, 4 * kConvUnits);
   const bool parallel = worth_threads<T>(double(c.pixels()) * double(packed_size<T>(c)));
+  const auto run = [&](const DepthwiseRow<T>& row, T* out, const T* in) {
+    kernels<T>().conv.depthwise(row, out, in, packed, bias, activation);
+  };
+  if (x.channel_stride != 1) return for_window_rows(groups, x, y, parallel, run);
+  const int64_t rows = Rows<T>(c, x, 0).count(), units = std::min(rows, 4 * kConvUnits);
   for_units(units, parallel, [&](int64_t unit) {
     Rows<T> all(c, x, c.axis[2].step * y.stride[2]);
     for (int64_t i = rows * unit / units; i < rows * (unit + 1) / units; ++i)
       all.stretches(i, [&](const DepthwiseRow<T>& row, int64_t x_at, int64_t n, int64_t d, int64_t h, int64_t w) {
-        T* const out = y.data + n * y.batch_stride + place(0, d) + place(1, h) + place(2, w);
-        kernels<T>().conv.depthwise(row, out, x.data + x_at, packed, bias, activation);
+        run(row, y.data + n * y.batch_stride + place(0, d) + place(1, h) + place(2, w), x.data + x_at);
       });
   });
 }

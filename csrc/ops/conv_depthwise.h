@@ -1,4 +1,5 @@
-// Depthwise convolution on raw memory: as many groups as channels, one filter each. Channels are contiguous.
+// Depthwise convolution on raw memory: as many groups as channels, one filter each. Channels are contiguous
+// where weight gradients are computed.
 #pragma once
 #include "ops/conv_direct.h"
 
