@@ -1,13 +1,10 @@
 #include "ops/conv_pack.h"
 
-#include <algorithm>
-
 #include "kernels/table.h"
 
 namespace pydl {
-namespace {
 
-ConvWeightLayout layout_of(const Correlation& c, const std::vector<int64_t>& row_of) {
+ConvWeightLayout weight_layout(const Correlation& c, const std::vector<int64_t>& row_of) {
   // Summed channels whose weights follow each other are one long segment.
   const bool joined = c.segment_stride == c.kernel_taps;
   return {.channels = c.channels, .lane_stride = c.lane_stride, .segments = joined ? 1 : c.reduced,
@@ -15,26 +12,12 @@ ConvWeightLayout layout_of(const Correlation& c, const std::vector<int64_t>& row
           .rows = c.rows(), .row_of = row_of.data()};
 }
 
-// f(place in the weights, place in the packed ones, layout) for each panel.
-template <class T, class F> void for_panels(const Correlation& c, const Dims3& kernel, int64_t parts, F f) {
-  const int64_t panel = kernels<T>().conv.panel, panels = ceil_div(c.channels, panel), group = packed_group<T>(c);
-  const std::vector<int64_t> row_of = c.packed_rows(kernel);
-  for_units(c.groups * panels, worth_threads<T>(4.0 * double(parts * c.groups * group)), [&](int64_t i) {
-    const int64_t g = i / panels, j = i % panels * panel;
-    ConvWeightLayout layout = layout_of(c, row_of);
-    layout.channels = std::min(panel, c.channels - j);
-    f(g * c.group_stride + j * c.lane_stride, g * group + j * c.rows(), layout);
-  });
-}
-
-}  // namespace
-
 template <class T> int64_t packed_group(const Correlation& c) {
   return c.rows() * round_up(c.channels, kernels<T>().conv.vector);
 }
 
 template <class T> void pack_weight(const Correlation& c, const Dims3& kernel, const T* weight, T* packed) {
-  for_panels<T>(c, kernel, 1, [&](int64_t from, int64_t to, const ConvWeightLayout& layout) {
+  for_weight_panels<T>(c, kernel, 1, [&](int64_t from, int64_t to, const ConvWeightLayout& layout) {
     kernels<T>().conv.pack_weight(packed + to, weight + from, layout);
   });
 }
@@ -56,7 +39,7 @@ template <class T> Ref<DerivedBuffer> packed_weight(const Correlation& c, const 
 
 template <class T>
 void unpack_weight(const Correlation& c, const Dims3& kernel, const T* packed, int64_t parts, T* weight) {
-  for_panels<T>(c, kernel, parts, [&](int64_t to, int64_t from, const ConvWeightLayout& layout) {
+  for_weight_panels<T>(c, kernel, parts, [&](int64_t to, int64_t from, const ConvWeightLayout& layout) {
     kernels<T>().conv.unpack_weight(weight + to, packed + from, parts, packed_size<T>(c), layout);
   });
 }

@@ -1,6 +1,9 @@
 // Packed weights of a correlation, and how the work of a convolution is dealt out.
 #pragma once
+#include <algorithm>
+
 #include "base/parallel.h"
+#include "kernels/table.h"
 #include "ops/conv_plan.h"
 #include "ops/derived.h"
 
@@ -34,5 +37,19 @@ template <class F> void for_units(int64_t units, bool parallel, F&& f) {
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+// How the kernels find a correlation's weights; `row_of` is its packed_rows.
+ConvWeightLayout weight_layout(const Correlation& c, const std::vector<int64_t>& row_of);
+// f(place in the weights, place in the packed ones, layout) for each panel; `parts` is the work relative to one copy.
+template <class T, class F> void for_weight_panels(const Correlation& c, const Dims3& kernel, int64_t parts, F f) {
+  const int64_t panel = kernels<T>().conv.panel, panels = ceil_div(c.channels, panel), group = packed_group<T>(c);
+  const std::vector<int64_t> row_of = c.packed_rows(kernel);
+  for_units(c.groups * panels, worth_threads<T>(4.0 * double(parts * c.groups * group)), [&](int64_t i) {
+    const int64_t g = i / panels, j = i % panels * panel;
+    ConvWeightLayout layout = weight_layout(c, row_of);
+    layout.channels = std::min(panel, c.channels - j);
+    f(g * c.group_stride + j * c.lane_stride, g * group + j * c.rows(), layout);
+  });
+}
 
 }  // namespace pydl

@@ -124,14 +124,14 @@ void multiply(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_rs, const T
                            .epilogue = {}});
 }
 
+// Panel by panel, packed and transformed while it is in the cache.
 template <class T> void transform_weight(const Correlation& c, const Dims3& kernel, const T* weight, T* u) {
   const ConvKernels<T>& table = kernels<T>().conv;
-  const Workspace<T> packed(packed_size<T>(c));
-  pack_weight(c, kernel, weight, packed.data());
   const int64_t plane = transformed_plane<T>(c);
-  for_units(ceil_div(c.channels, table.panel), worth_threads<T>(double(kWinogradPlanes * plane)), [&](int64_t i) {
-    table.winograd_weight(u + i * table.panel * c.reduced, plane, packed.data() + i * table.panel * c.rows(),
-                          std::min(table.panel, c.channels - i * table.panel), c.reduced);
+  for_weight_panels<T>(c, kernel, kWinogradPlanes / c.taps(), [&](int64_t from, int64_t to, const ConvWeightLayout& layout) {
+    const Workspace<T> packed(c.rows() * round_up(layout.channels, table.vector));
+    table.pack_weight(packed.data(), weight + from, layout);
+    table.winograd_weight(u + to / c.taps(), plane, packed.data(), layout.channels, c.reduced);
   });
 }
 
@@ -243,13 +243,11 @@ template <class T> void winograd_weight(const ConvShape& s, Image<const T> x, Im
                                .epilogue = {}});
     });
   });
-  const Workspace<T> packed(packed_size<T>(c));
-  for_units(panels, parallel, [&](int64_t i) {
-    const int64_t j = i * table.panel;
-    table.winograd_weight_gradient(packed.data() + j * c.rows(), u.data() + j * c.reduced, plane,
-                                   std::min(table.panel, c.channels - j), c.reduced);
+  for_weight_panels<T>(c, s.kernel, kWinogradPlanes / c.taps(), [&](int64_t to, int64_t at, const ConvWeightLayout& layout) {
+    const Workspace<T> packed(c.rows() * round_up(layout.channels, table.vector));
+    table.winograd_weight_gradient(packed.data(), u.data() + at / c.taps(), plane, layout.channels, c.reduced);
+    table.unpack_weight(weight + to, packed.data(), 1, 0, layout);
   });
-  unpack_weight(c, s.kernel, packed.data(), 1, weight);
 }
 
 #define INSTANTIATE(T)                                                                                           \
