@@ -12,7 +12,7 @@
 PYDL_ISA_BEGIN
 namespace {
 
-// ---- register budget ----------------------------------------------------------------------------------------------
+// ---- register budget -----------------------------------------------------------------------------------------------
 // Tiles of kTileRows x 2 vectors fill the register file with accumulators, a row of weights and one broadcast value.
 #if defined(__AVX512F__)
 inline constexpr int kTileRows = 14;
@@ -38,7 +38,7 @@ PYDL_ISA_END
 PYDL_ISA_BEGIN
 namespace {
 
-// ---- pixels x channels ----------------------------------------------------------------------------------------------
+// ---- pixels x channels ---------------------------------------------------------------------------------------------
 // One row of a tile of y, of which the last vector has `last` channels.
 template <class T, int NV> struct Row {
   static constexpr int64_t L = vec<T>::size;
@@ -96,9 +96,9 @@ void correlate_tile(const ConvBlock<T>& b, int64_t p, int64_t j, T* y, const T* 
     PYDL_UNROLL for (int v = 0; v < NV; ++v) row.store(acc[i][v], y + b.y_at[p + i], v);
 }
 
-// ---- places of runs x channels, summed over pixels --------------------------------------------------------------------
-// The tile's rows start at place k of run r and lie one after the other in dw. Rows of one run are consecutive values of
-// x; short runs share a tile, whose rows are then found one by one (Gathered).
+// ---- places of runs x channels, summed over pixels -----------------------------------------------------------------
+// The tile's rows start at place k of run r and lie one after the other in dw. Rows of one run are consecutive values
+// of x; short runs share a tile, whose rows are then found one by one (Gathered).
 template <class T, int MR, int NV, bool Gathered>
 void weight_tile(const ConvBlock<T>& b, T* dw, const T* x, const T* y, int64_t r, int64_t k, bool accumulate) {
   using V = vec<T>;
@@ -200,7 +200,7 @@ void correlate_weight(const ConvBlock<T>& b, T* dweight, const T* x, const T* y,
   });
 }
 
-// ---- packing --------------------------------------------------------------------------------------------------------
+// ---- packing -------------------------------------------------------------------------------------------------------
 template <class T> void pack_weight(T* packed, const T* weight, const ConvWeightLayout& layout) {
   constexpr int64_t L = vec<T>::size, kPanel = kPanelVectors * L;
   for (int64_t j = 0; j < layout.channels; j += L) {

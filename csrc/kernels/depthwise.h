@@ -72,7 +72,8 @@ void depthwise(const DepthwiseRow<T>& r, T* y, const T* x, const T* weight, cons
     constexpr int P = decltype(pixels)::value;
     for_channel_panels<T>(r.channels, [&](int64_t j, auto vectors, auto last) __attribute__((always_inline)) {
       constexpr int NV = decltype(vectors)::value;
-      const T *const in = x + p * r.x_pitch + j, *const w = weight + j * r.all_taps, *const b = bias ? bias + j : nullptr;
+      const T *const in = x + p * r.x_pitch + j, *const w = weight + j * r.all_taps,
+                     *const b = bias ? bias + j : nullptr;
       if (sliding) depthwise_tile<T, P, NV, true>(r, y + p * r.y_pitch + j, in, w, b, relu, last);
       else depthwise_tile<T, P, NV, false>(r, y + p * r.y_pitch + j, in, w, b, relu, last);
     });
@@ -87,7 +88,8 @@ void depthwise(const DepthwiseRow<T>& r, T* y, const T* x, const T* weight, cons
 
 // NT taps from `first` on, summed over the row's pixels and added to dw.
 template <class T, int NT, int NV, class Last>
-PYDL_INLINE void depthwise_weight_taps(const DepthwiseRow<T>& r, T* dw, const T* x, const T* y, int64_t first, Last last) {
+PYDL_INLINE void depthwise_weight_taps(const DepthwiseRow<T>& r, T* dw, const T* x, const T* y, int64_t first,
+                                       Last last) {
   using V = vec<T>;
   constexpr int64_t L = V::size;
   const auto load = [&](const T* p, int v) __attribute__((always_inline)) {

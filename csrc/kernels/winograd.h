@@ -139,7 +139,8 @@ template <class T, class F> PYDL_INLINE void for_filter_panels(int64_t channels,
   }
 }
 
-template <class T> void winograd_weight_gradient(T* packed, const T* u, int64_t plane, int64_t channels, int64_t reduced) {
+template <class T>
+void winograd_weight_gradient(T* packed, const T* u, int64_t plane, int64_t channels, int64_t reduced) {
   using V = vec<T>;
   for_filter_panels<T>(channels, reduced, [&](int64_t values, int64_t from, int64_t to, int64_t tap)
                                               __attribute__((always_inline)) {

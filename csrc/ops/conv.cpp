@@ -53,11 +53,12 @@ Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const
     });
   if (autograd::needed(x, weight, bias)) {
     const bool wx = wants(x), ww = wants(weight), wb = wants(bias);
-    autograd::record("ConvolutionBackward", y, {x, weight, bias},
-                     [=, x = autograd::save(ww ? x : Tensor()), w = autograd::save(wx ? weight : Tensor())](const Tensor& g) {
-      return Tensors{wx ? convolve_input(g, w, Tensor(), s, false) : Tensor(), ww ? convolve_weight(x, g, s) : Tensor(),
-                     wb ? channel_sum(g) : Tensor()};
-    });
+    autograd::record(
+        "ConvolutionBackward", y, {x, weight, bias},
+        [=, x = autograd::save(ww ? x : Tensor()), w = autograd::save(wx ? weight : Tensor())](const Tensor& g) {
+          return Tensors{wx ? convolve_input(g, w, Tensor(), s, false) : Tensor(),
+                         ww ? convolve_weight(x, g, s) : Tensor(), wb ? channel_sum(g) : Tensor()};
+        });
   }
   return y;
 }
@@ -76,11 +77,12 @@ Tensor convolve_input(const Tensor& y, const Tensor& weight, const Tensor& bias,
     });
   if (autograd::needed(y, weight, bias)) {
     const bool wy = wants(y), ww = wants(weight), wb = wants(bias);
-    autograd::record("ConvolutionInputBackward", x, {y, weight, bias},
-                     [=, y = autograd::save(ww ? y : Tensor()), w = autograd::save(wy ? weight : Tensor())](const Tensor& g) {
-      return Tensors{wy ? convolve(g, w, Tensor(), s, false) : Tensor(), ww ? convolve_weight(g, y, s) : Tensor(),
-                     wb ? channel_sum(g) : Tensor()};
-    });
+    autograd::record(
+        "ConvolutionInputBackward", x, {y, weight, bias},
+        [=, y = autograd::save(ww ? y : Tensor()), w = autograd::save(wy ? weight : Tensor())](const Tensor& g) {
+          return Tensors{wy ? convolve(g, w, Tensor(), s, false) : Tensor(), ww ? convolve_weight(g, y, s) : Tensor(),
+                         wb ? channel_sum(g) : Tensor()};
+        });
   }
   return x;
 }
@@ -100,10 +102,12 @@ Tensor convolve_weight(const Tensor& x, const Tensor& y, const ConvShape& s) {
     });
   if (autograd::needed(x, y)) {
     const bool wx = wants(x), wy = wants(y);
-    autograd::record("ConvolutionWeightBackward", w, {x, y},
-                     [=, x = autograd::save(wy ? x : Tensor()), y = autograd::save(wx ? y : Tensor())](const Tensor& g) {
-      return Tensors{wx ? convolve_input(y, g, Tensor(), s, false) : Tensor(), wy ? convolve(x, g, Tensor(), s, false) : Tensor()};
-    });
+    autograd::record(
+        "ConvolutionWeightBackward", w, {x, y},
+        [=, x = autograd::save(wy ? x : Tensor()), y = autograd::save(wx ? y : Tensor())](const Tensor& g) {
+          return Tensors{wx ? convolve_input(y, g, Tensor(), s, false) : Tensor(),
+                         wy ? convolve(x, g, Tensor(), s, false) : Tensor()};
+        });
   }
   return w;
 }

@@ -1,5 +1,5 @@
-// Convolution in one to three spatial dimensions, as three bilinear forms that are each other's derivatives. All work on
-// the geometry below, write channels-last memory (the weight gradient is contiguous), and record their history.
+// Convolution in one to three spatial dimensions, as three bilinear forms that are each other's derivatives. All work
+// on the geometry below, write channels-last memory (the weight gradient is contiguous), and record their history.
 #pragma once
 #include <array>
 
@@ -30,8 +30,8 @@ struct ConvShape {
   }
 };
 
-// y = x * weight + bias; bias may be undefined. With `keep`, the packed weights stay with the weights for the next call,
-// unless history is recorded: then training is about to change them.
+// y = x * weight + bias; bias may be undefined. With `keep`, the packed weights stay with the weights for the next
+// call, unless history is recorded: then training is about to change them.
 Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvShape& shape, bool keep = true);
 // x's gradient from y's; as an operator of its own, with a bias, the transposed convolution.
 Tensor convolve_input(const Tensor& y, const Tensor& weight, const Tensor& bias, const ConvShape& shape,

@@ -49,8 +49,8 @@ Operands check(const char* op, const Tensor& x, const Tensor& weight, const Tens
   const bool batched = x.dim() == spatial + 2;
   const int64_t channels = x.size(batched ? 1 : 0), first = weight.size(0), second = weight.size(1);
   if (first % groups != 0)
-    fail<ShapeError>(op, ": expected ", first, " ", transposed ? "input" : "output", " channels (weight's dimension 0) ",
-                     "to divide into groups=", groups, ", got ", weight);
+    fail<ShapeError>(op, ": expected ", first, " ", transposed ? "input" : "output",
+                     " channels (weight's dimension 0) ", "to divide into groups=", groups, ", got ", weight);
   if (first == 0) fail<ShapeError>(op, ": expected a weight with at least one filter, got ", weight);
   if (transposed && channels != first)
     fail<ShapeError>(op, ": expected an input of ", first, " channels for a weight of shape ", show(weight.sizes()),
@@ -73,9 +73,11 @@ Tensor convolution(const char* op, int spatial, const Tensor& input, const Tenso
                    IntSpan stride, IntSpan padding, bool same, IntSpan dilation, int64_t groups) {
   Call call(op);
   const Operands o = check(op, input, weight, bias, spatial, groups, false);
-  ConvShape s{o.x.size(0), o.x.size(1), weight.size(0), groups, spatial_sizes(input, spatial), {1, 1, 1},
-              spatial_sizes(weight, spatial), per_axis(op, "stride", stride, spatial, 1, 1),
-              per_axis(op, "dilation", dilation, spatial, 1, 1), per_axis(op, "padding", padding, spatial, 0, 0), spatial};
+  ConvShape s{.batch = o.x.size(0), .in_channels = o.x.size(1), .out_channels = weight.size(0), .groups = groups,
+              .in = spatial_sizes(input, spatial), .out = {1, 1, 1}, .kernel = spatial_sizes(weight, spatial),
+              .stride = per_axis(op, "stride", stride, spatial, 1, 1),
+              .dilation = per_axis(op, "dilation", dilation, spatial, 1, 1),
+              .padding = per_axis(op, "padding", padding, spatial, 0, 0), .spatial = spatial};
   for (size_t a = 0; a < 3; ++a) {
     const int64_t reach = s.dilation[a] * (s.kernel[a] - 1) + 1;
     int64_t around = 2 * s.padding[a];
@@ -94,21 +96,23 @@ Tensor convolution(const char* op, int spatial, const Tensor& input, const Tenso
   return finish(convolve(o.x, o.weight, o.bias, s), o);
 }
 
-// x (N, C, in...) against weight (C, O/groups, kernel...): the gradient that flows through a convolution from O channels
-// to C.
-Tensor transposed_convolution(const char* op, int spatial, const Tensor& input, const Tensor& weight, const Tensor& bias,
-                              IntSpan stride, IntSpan padding, IntSpan output_padding, int64_t groups,
-                              IntSpan dilation) {
+// x (N, C, in...) against weight (C, O/groups, kernel...): the gradient that flows through a convolution from O
+// channels to C.
+Tensor transposed_convolution(const char* op, int spatial, const Tensor& input, const Tensor& weight,
+                              const Tensor& bias, IntSpan stride, IntSpan padding, IntSpan output_padding,
+                              int64_t groups, IntSpan dilation) {
   Call call(op);
   const Operands o = check(op, input, weight, bias, spatial, groups, true);
-  ConvShape s{o.x.size(0), weight.size(1) * groups, o.x.size(1), groups, {1, 1, 1}, spatial_sizes(input, spatial),
-              spatial_sizes(weight, spatial), per_axis(op, "stride", stride, spatial, 1, 1),
-              per_axis(op, "dilation", dilation, spatial, 1, 1), per_axis(op, "padding", padding, spatial, 0, 0), spatial};
+  ConvShape s{.batch = o.x.size(0), .in_channels = weight.size(1) * groups, .out_channels = o.x.size(1),
+              .groups = groups, .in = {1, 1, 1}, .out = spatial_sizes(input, spatial),
+              .kernel = spatial_sizes(weight, spatial), .stride = per_axis(op, "stride", stride, spatial, 1, 1),
+              .dilation = per_axis(op, "dilation", dilation, spatial, 1, 1),
+              .padding = per_axis(op, "padding", padding, spatial, 0, 0), .spatial = spatial};
   const Dims3 extra = per_axis(op, "output_padding", output_padding, spatial, 0, 0);
   for (size_t a = 0; a < 3; ++a) {
     if (extra[a] > 0 && extra[a] >= std::max(s.stride[a], s.dilation[a]))
-      fail(op, ": expected output_padding smaller than stride or dilation, got ", extra[a], " with stride ", s.stride[a],
-           " and dilation ", s.dilation[a]);
+      fail(op, ": expected output_padding smaller than stride or dilation, got ", extra[a], " with stride ",
+           s.stride[a], " and dilation ", s.dilation[a]);
     if (s.kernel[a] == 0) fail<ShapeError>(op, ": expected a kernel of at least 1, got a weight of ", weight);
     s.in[a] = (s.out[a] - 1) * s.stride[a] - 2 * s.padding[a] + s.dilation[a] * (s.kernel[a] - 1) + extra[a] + 1;
     if (s.in[a] < 1 || s.out[a] < 1)
@@ -151,7 +155,8 @@ TRANSPOSED(conv_transpose3d, 3)
 #define NAMED TENSORS "str padding='valid', int[] dilation=[1], int groups=1) -> Tensor"
 #define TRANSPOSE TENSORS "int[] padding=[0], int[] output_padding=[0], int groups=1, int[] dilation=[1]) -> Tensor"
 #define CONV_DOC "Cross-correlation of input (N, C, size...) with weight (O, C/groups, kernel...), plus bias (O)."
-#define TRANSPOSE_DOC "The transpose of a convolution: input (N, C, size...), weight (C, O/groups, kernel...), bias (O)."
+#define TRANSPOSE_DOC \
+  "The transpose of a convolution: input (N, C, size...), weight (C, O/groups, kernel...), bias (O)."
 constexpr int kFlags = kFunction | kNN;
 
 const Operator ops[] = {

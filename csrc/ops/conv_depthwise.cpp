@@ -28,7 +28,8 @@ template <class T> class Rows {
   // f(row, offset in x, batch, depth, height, first pixel) for each stretch of row i.
   template <class F> void stretches(int64_t i, F f) {
     const Axis& w = c_.axis[2];
-    const int64_t h = i % c_.axis[1].out, d = i / c_.axis[1].out % c_.axis[0].out, n = i / (c_.axis[1].out * c_.axis[0].out);
+    const int64_t h = i % c_.axis[1].out, d = i / c_.axis[1].out % c_.axis[0].out,
+                  n = i / (c_.axis[1].out * c_.axis[0].out);
     // Between these two every tap is inside.
     const int64_t from = std::min(w.out, ceil_div(std::max<int64_t>(0, -w.taps.front().offset), w.stride));
     const int64_t to = std::max(from, std::min(w.out, (w.in - 1 - w.taps.back().offset + w.stride) / w.stride));
@@ -84,8 +85,8 @@ template <class T, class F> void for_window_rows(const Correlation& groups, Imag
     const InputView<T> in = window.open(box, workspace.data(), places.data());
     const Runs taps = make_runs(groups, in.pitch, in.origin);
     const Axis& w = groups.axis[2];
-    const DepthwiseRow<T> row{box.extent(3), w.stride * in.pitch[2], w.step * y.stride[2], groups.taps(), taps.at.data(),
-                              row_of.data(), groups.taps(), groups.groups};
+    const DepthwiseRow<T> row{box.extent(3),  w.stride * in.pitch[2], w.step * y.stride[2], groups.taps(),
+                              taps.at.data(), row_of.data(),          groups.taps(),        groups.groups};
     int64_t p = 0;
     for_pixels(groups, box, y, [&](int64_t at) {
       if (p % row.pixels == 0) f(row, y.data + at, in.data + places.data()[p]);
@@ -95,8 +96,8 @@ template <class T, class F> void for_window_rows(const Correlation& groups, Imag
 }
 
 template <class T>
-void correlate(const Correlation& groups, const Dims3& kernel, Image<const T> x, const ConvWeight& weight, const T* bias,
-               Activation activation, Image<T> y) {
+void correlate(const Correlation& groups, const Dims3& kernel, Image<const T> x, const ConvWeight& weight,
+               const T* bias, Activation activation, Image<T> y) {
   const Correlation c = as_channels(groups);
   const auto place = [&](size_t a, int64_t i) { return (c.axis[a].first + i * c.axis[a].step) * y.stride[a]; };
   const Ref<DerivedBuffer> kept = packed_weight<T>(c, kernel, weight);
@@ -119,8 +120,8 @@ void correlate(const Correlation& groups, const Dims3& kernel, Image<const T> x,
 }  // namespace
 
 template <class T>
-void depthwise_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const T* bias, Activation activation,
-                       Image<T> y) {
+void depthwise_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const T* bias,
+                       Activation activation, Image<T> y) {
   correlate(forward_correlation(s), s.kernel, x, weight, bias, activation, y);
 }
 
@@ -150,9 +151,10 @@ template <class T> void depthwise_weight(const ConvShape& s, Image<const T> x, I
   unpack_weight(c, s.kernel, sums.data(), parts, weight);
 }
 
-#define INSTANTIATE(T)                                                                                             \
-  template void depthwise_forward<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Activation, Image<T>); \
-  template void depthwise_input<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Image<T>);               \
+#define INSTANTIATE(T)                                                                                          \
+  template void depthwise_forward<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Activation, \
+                                     Image<T>);                                                                 \
+  template void depthwise_input<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Image<T>);    \
   template void depthwise_weight<T>(const ConvShape&, Image<const T>, Image<const T>, T*);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -16,7 +16,7 @@ constexpr int64_t kBlockRows = 1024;
 // A box's share of the L2 cache.
 constexpr int64_t kWindowBytes = 192 * 1024;
 
-// ---- y from x and the weights ----------------------------------------------------------------------------------------
+// ---- y from x and the weights --------------------------------------------------------------------------------------
 template <class T>
 void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight, const T* bias,
                Activation activation, Image<T> y) {
@@ -65,8 +65,8 @@ void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, cons
 }  // namespace
 
 template <class T>
-void direct_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const T* bias, Activation activation,
-                    Image<T> y) {
+void direct_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const T* bias,
+                    Activation activation, Image<T> y) {
   correlate(forward_correlation(s), s.kernel, x, weight, bias, activation, y);
 }
 
@@ -75,7 +75,7 @@ void direct_input(const ConvShape& s, Image<const T> y, const ConvWeight& weight
   for (const Correlation& c : input_correlations(s)) correlate(c, s.kernel, y, weight, bias, Activation::None, x);
 }
 
-// ---- the weights' gradient --------------------------------------------------------------------------------------------
+// ---- the weights' gradient -----------------------------------------------------------------------------------------
 // Channel panels are independent; where there are too few of them, the boxes are dealt out to parts with sums of their
 // own, which are added in ascending order.
 template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Image<const T> y, T* weight) {
@@ -130,9 +130,10 @@ template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Imag
   unpack_weight(c, s.kernel, sums.data(), parts, weight);
 }
 
-#define INSTANTIATE(T)                                                                                          \
-  template void direct_forward<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Activation, Image<T>); \
-  template void direct_input<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Image<T>);               \
+#define INSTANTIATE(T)                                                                                       \
+  template void direct_forward<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Activation, \
+                                  Image<T>);                                                                 \
+  template void direct_input<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Image<T>);    \
   template void direct_weight<T>(const ConvShape&, Image<const T>, Image<const T>, T*);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -23,7 +23,8 @@ template <class T> void pack_weight(const Correlation& c, const Dims3& kernel, c
 }
 
 Dims packing_key(const Correlation& c, const Dims3& kernel, const ConvWeight& weight, int64_t form) {
-  Dims key{form, weight.values.offset(), int64_t(weight.values.dtype()), c.groups, c.reduced, c.channels, c.lane_stride};
+  Dims key{form,       weight.values.offset(), int64_t(weight.values.dtype()), c.groups, c.reduced,
+           c.channels, c.lane_stride};
   key.append(kernel.begin(), kernel.end());
   for (const Axis& a : c.axis) {
     key.push_back(-1);
@@ -32,7 +33,8 @@ Dims packing_key(const Correlation& c, const Dims3& kernel, const ConvWeight& we
   return key;
 }
 
-template <class T> Ref<DerivedBuffer> packed_weight(const Correlation& c, const Dims3& kernel, const ConvWeight& weight) {
+template <class T>
+Ref<DerivedBuffer> packed_weight(const Correlation& c, const Dims3& kernel, const ConvWeight& weight) {
   return derived_buffer<T>(weight.values, packing_key(c, kernel, weight, 0), packed_size<T>(c), weight.keep,
                            [&](T* packed) { pack_weight(c, kernel, weight.data<T>(), packed); });
 }

@@ -16,11 +16,13 @@ template <class T> int64_t packed_size(const Correlation& c) { return c.groups *
 // The weights of c, packed in panels (ConvBlock in kernels/conv.h), group after group.
 template <class T> void pack_weight(const Correlation& c, const Dims3& kernel, const T* weight, T* packed);
 // The same, from the buffers kept with the weights.
-template <class T> Ref<DerivedBuffer> packed_weight(const Correlation& c, const Dims3& kernel, const ConvWeight& weight);
+template <class T>
+Ref<DerivedBuffer> packed_weight(const Correlation& c, const Dims3& kernel, const ConvWeight& weight);
 // What tells the packed forms of a weight tensor apart; `form` is the caller's number for its own.
 Dims packing_key(const Correlation& c, const Dims3& kernel, const ConvWeight& weight, int64_t form);
 // The inverse, of parts added up in ascending order.
-template <class T> void unpack_weight(const Correlation& c, const Dims3& kernel, const T* packed, int64_t parts, T* weight);
+template <class T>
+void unpack_weight(const Correlation& c, const Dims3& kernel, const T* packed, int64_t parts, T* weight);
 
 // Pieces of work that a call is cut into, if it has as many.
 inline constexpr int64_t kConvUnits = 8;

@@ -68,7 +68,7 @@ std::vector<Correlation> input_correlations(const ConvShape& s) {
   return all;
 }
 
-// ---- boxes ----------------------------------------------------------------------------------------------------------
+// ---- boxes ---------------------------------------------------------------------------------------------------------
 BoxGrid::BoxGrid(const Correlation& c, const BoxLimits& limits) {
   const int64_t channels = c.groups * c.reduced;
   size_ = {c.batch, c.axis[0].out, c.axis[1].out, c.axis[2].out};
@@ -123,7 +123,7 @@ int64_t BoxGrid::largest_window(const Correlation& c) const {
   return extent_[0] * c.axis[0].window(extent_[1]) * c.axis[1].window(extent_[2]) * c.axis[2].window(extent_[3]);
 }
 
-// ---- runs -----------------------------------------------------------------------------------------------------------
+// ---- runs ----------------------------------------------------------------------------------------------------------
 Runs make_runs(const Correlation& c, const Dims3& pitch, const Dims3& origin) {
   constexpr int64_t kLongestJoined = 1024;
   const std::vector<Tap>& row = c.axis[2].taps;

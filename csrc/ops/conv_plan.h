@@ -14,16 +14,19 @@ struct Axis {
   int64_t first, step;  // output i stands at first + i * step of its image
   std::vector<Tap> taps;
 
-  int64_t window(int64_t outputs) const { return (outputs - 1) * stride + taps.back().offset - taps.front().offset + 1; }
+  int64_t window(int64_t outputs) const {
+    return (outputs - 1) * stride + taps.back().offset - taps.front().offset + 1;
+  }
 };
 
-// y(n, c, i) = sum over taps t and channels r of x(n, r, i * stride + offset(t)) * w(c, r, t), group by group. A forward
-// convolution is one of these; its input gradient is one for every combination of residues modulo the strides.
+// y(n, c, i) = sum over taps t and channels r of x(n, r, i * stride + offset(t)) * w(c, r, t), group by group. A
+// forward convolution is one of these; its input gradient is one for every combination of residues modulo the strides.
 struct Correlation {
   int64_t batch, groups;
   int64_t reduced, channels;  // of one group: of x, summed over, and of y
   std::array<Axis, 3> axis;
-  int64_t lane_stride, segment_stride, group_stride;  // of the weights: from channel, summed channel and group to the next
+  int64_t lane_stride, segment_stride,
+      group_stride;  // of the weights: from channel, summed channel and group to the next
   int64_t kernel_taps;                                // of the weights, contiguous
 
   int64_t taps() const { return int64_t(axis[0].taps.size() * axis[1].taps.size() * axis[2].taps.size()); }

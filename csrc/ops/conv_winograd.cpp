@@ -41,7 +41,8 @@ bool winograd_enabled() { return enabled; }
 
 bool wants_winograd(const Correlation& c) {
   constexpr int64_t kFewestChannels = 32, kFewestTiles = 16;
-  if (!enabled || c.groups != 1 || c.axis[0].taps.size() != 1 || !is_three(c.axis[1]) || !is_three(c.axis[2])) return false;
+  if (!enabled || c.groups != 1 || c.axis[0].taps.size() != 1 || !is_three(c.axis[1]) || !is_three(c.axis[2]))
+    return false;
   const int64_t tiles = c.batch * c.axis[0].out * tiles_along(c.axis[1]) * tiles_along(c.axis[2]);
   return c.reduced >= kFewestChannels && c.channels >= kFewestChannels && tiles >= kFewestTiles;
 }
@@ -83,9 +84,11 @@ template <class T> class Tiling {
   }
   // The transformed tiles of y's gradient.
   void gradient(int64_t index, T* v, int64_t plane, int64_t pitch, const Image<const T>& y) const {
-    each_tile(index, y, [&](int64_t t, const T* in, int64_t rows, int64_t columns, int64_t row_pitch, int64_t pixel_pitch) {
-      kernels<T>().conv.winograd_gradient(v + t * pitch, plane, in, row_pitch, pixel_pitch, rows, columns, c_.channels);
-    });
+    each_tile(index, y,
+              [&](int64_t t, const T* in, int64_t rows, int64_t columns, int64_t row_pitch, int64_t pixel_pitch) {
+                kernels<T>().conv.winograd_gradient(v + t * pitch, plane, in, row_pitch, pixel_pitch, rows, columns,
+                                                    c_.channels);
+              });
   }
 
  private:
@@ -128,11 +131,12 @@ void multiply(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_rs, const T
 template <class T> void transform_weight(const Correlation& c, const Dims3& kernel, const T* weight, T* u) {
   const ConvKernels<T>& table = kernels<T>().conv;
   const int64_t plane = transformed_plane<T>(c);
-  for_weight_panels<T>(c, kernel, kWinogradPlanes / c.taps(), [&](int64_t from, int64_t to, const ConvWeightLayout& layout) {
-    const Workspace<T> packed(c.rows() * round_up(layout.channels, table.vector));
-    table.pack_weight(packed.data(), weight + from, layout);
-    table.winograd_weight(u + to / c.taps(), plane, packed.data(), layout.channels, c.reduced);
-  });
+  for_weight_panels<T>(c, kernel, kWinogradPlanes / c.taps(),
+                       [&](int64_t from, int64_t to, const ConvWeightLayout& layout) {
+                         const Workspace<T> packed(c.rows() * round_up(layout.channels, table.vector));
+                         table.pack_weight(packed.data(), weight + from, layout);
+                         table.winograd_weight(u + to / c.taps(), plane, packed.data(), layout.channels, c.reduced);
+                       });
 }
 
 // Runs f(first box, last box, tiles) over stretches of boxes with about `tiles` tiles each.
@@ -146,13 +150,14 @@ template <class T, class F> void for_stretches(const Tiling<T>& tiling, int64_t 
 
 constexpr int64_t kBytesOfBox = 1 << 20;       // of the matrices that one thread works on
 constexpr int64_t kBytesOfStretch = 8 << 20;   // of those that all threads share
-constexpr int64_t kBytesOfWeights = 4 << 20;   // transformed weights beyond this are read once a stretch, not once a box
+constexpr int64_t kBytesOfWeights = 4 << 20;  // transformed weights beyond this are read once a stretch, not once a box
 
 }  // namespace
 
-// Boxes of tiles: their input is transformed into 36 matrices tiles x reduced, these are multiplied with the transformed
-// weights, and the products transformed back. A thread takes a box through all three steps; where the weights are large,
-// all threads take many boxes through one step after the other, and each reads its own part of the weights.
+// Boxes of tiles: their input is transformed into 36 matrices tiles x reduced, these are multiplied with the
+// transformed weights, and the products transformed back. A thread takes a box through all three steps; where the
+// weights are large, all threads take many boxes through one step after the other, and each reads its own part of the
+// weights.
 template <class T>
 void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight, const T* bias,
               Activation activation, Image<T> y) {
@@ -160,15 +165,16 @@ void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const
   const int64_t plane = transformed_plane<T>(c), panels = ceil_div(c.channels, table.panel);
   constexpr int64_t kTransformed = 1;
   const Ref<DerivedBuffer> kept =
-      derived_buffer<T>(weight.values, packing_key(c, kernel, weight, kTransformed), kWinogradPlanes * plane, weight.keep,
-                        [&](T* to) { transform_weight(c, kernel, weight.data<T>(), to); });
+      derived_buffer<T>(weight.values, packing_key(c, kernel, weight, kTransformed), kWinogradPlanes * plane,
+                        weight.keep, [&](T* to) { transform_weight(c, kernel, weight.data<T>(), to); });
   const T* const u = static_cast<const T*>(kept->data);
 
   const int64_t v_pitch = pitch_of<T>(c.reduced), m_pitch = pitch_of<T>(c.channels);
   const int64_t tile_bytes = kWinogradPlanes * (v_pitch + m_pitch) * int64_t(sizeof(T));
   const bool large = kWinogradPlanes * plane * int64_t(sizeof(T)) > kBytesOfWeights;
   const int64_t most = std::max<int64_t>(28, (large ? kBytesOfStretch / 8 : kBytesOfBox) / tile_bytes);
-  const Tiling<T> tiling(c, {.window = kBytesOfBox / 2 / int64_t(sizeof(T)), .units = 8, .fewest = 14, .most = most}, x);
+  const Tiling<T> tiling(c, {.window = kBytesOfBox / 2 / int64_t(sizeof(T)), .units = 8, .fewest = 14, .most = most},
+                         x);
   const bool parallel = worth_threads<T>(double(tiling.first_tile(tiling.boxes())) * double(kWinogradPlanes * plane));
   const auto finish = [&](int64_t box, int64_t first, int64_t channels, const T* m, int64_t m_plane, int64_t pitch) {
     Epilogue<T> epilogue;
@@ -214,16 +220,18 @@ void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const
   });
 }
 
-// Stretches of boxes: x and y are transformed, and for each of the 36 planes and panel of channels the sum over tiles of
-// their products is added to what came before.
+// Stretches of boxes: x and y are transformed, and for each of the 36 planes and panel of channels the sum over tiles
+// of their products is added to what came before.
 template <class T> void winograd_weight(const ConvShape& s, Image<const T> x, Image<const T> y, T* weight) {
   const ConvKernels<T>& table = kernels<T>().conv;
   const Correlation c = forward_correlation(s);
   const int64_t plane = transformed_plane<T>(c), panels = ceil_div(c.channels, table.panel);
   const int64_t v_pitch = pitch_of<T>(c.reduced), g_pitch = pitch_of<T>(c.channels);
   const int64_t tile_bytes = kWinogradPlanes * (v_pitch + g_pitch) * int64_t(sizeof(T));
-  const int64_t at_once = std::max<int64_t>(56, kBytesOfStretch / tile_bytes), most = std::max<int64_t>(14, at_once / 8);
-  const Tiling<T> tiling(c, {.window = kBytesOfBox / 2 / int64_t(sizeof(T)), .units = 8, .fewest = 14, .most = most}, x);
+  const int64_t at_once = std::max<int64_t>(56, kBytesOfStretch / tile_bytes),
+                most = std::max<int64_t>(14, at_once / 8);
+  const Tiling<T> tiling(c, {.window = kBytesOfBox / 2 / int64_t(sizeof(T)), .units = 8, .fewest = 14, .most = most},
+                         x);
   const bool parallel = worth_threads<T>(double(tiling.first_tile(tiling.boxes())) * double(kWinogradPlanes * plane));
   const Workspace<T> matrices(kWinogradPlanes * (v_pitch + g_pitch) * (at_once + most)), u(kWinogradPlanes * plane);
   for_stretches(tiling, at_once, [&](int64_t from, int64_t to, int64_t tiles) {
@@ -243,11 +251,12 @@ template <class T> void winograd_weight(const ConvShape& s, Image<const T> x, Im
                                .epilogue = {}});
     });
   });
-  for_weight_panels<T>(c, s.kernel, kWinogradPlanes / c.taps(), [&](int64_t to, int64_t at, const ConvWeightLayout& layout) {
-    const Workspace<T> packed(c.rows() * round_up(layout.channels, table.vector));
-    table.winograd_weight_gradient(packed.data(), u.data() + at / c.taps(), plane, layout.channels, c.reduced);
-    table.unpack_weight(weight + to, packed.data(), 1, 0, layout);
-  });
+  for_weight_panels<T>(
+      c, s.kernel, kWinogradPlanes / c.taps(), [&](int64_t to, int64_t at, const ConvWeightLayout& layout) {
+        const Workspace<T> packed(c.rows() * round_up(layout.channels, table.vector));
+        table.winograd_weight_gradient(packed.data(), u.data() + at / c.taps(), plane, layout.channels, c.reduced);
+        table.unpack_weight(weight + to, packed.data(), 1, 0, layout);
+      });
 }
 
 #define INSTANTIATE(T)                                                                                           \
