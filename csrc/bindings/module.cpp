@@ -10,6 +10,7 @@
 #include "bindings/interop.h"
 #include "bindings/parse.h"
 #include "bindings/types.h"
+#include "ops/conv_winograd.h"
 #include "ops/promote.h"
 #include "ops/roofline.h"
 
@@ -171,6 +172,8 @@ void add_runtime(py::module_& m) {
   m.def("get_num_threads", &num_threads, "The number of threads of parallel regions.");
   m.def("_set_serial_thread", &set_serial_thread, py::arg("on"),
         "Keeps the kernels of the calling thread on it alone; returns what held before.");
+  m.def("set_winograd", &set_winograd, py::arg("on"), "Whether convolutions may take Winograd's algorithm.");
+  m.def("winograd_enabled", &winograd_enabled, "Whether convolutions may take Winograd's algorithm.");
   m.def("build_info", &build_info, "What runs here: instruction sets, threads, compiler.");
   m.def("operators", &describe_operators, "All registered operators, as dictionaries.");
   m.def(

@@ -32,7 +32,7 @@ DECLARE_ISA(baseline)
 #endif
 
 // The table of the ISA in use.
-#define CHOOSE(Type, function)                                 \
+#define CHOOSE(Type, function)                                        \
   function {                                                          \
     static const Type* const tables[] = {EACH_ISA(TABLE)};            \
     static const Type& chosen = *tables[int(active_isa())];           \

@@ -3,6 +3,7 @@
 #include "base/arch.h"
 #include "kernels/batch_norm.h"
 #include "kernels/cast.h"
+#include "kernels/conv.h"
 #include "kernels/gemm.h"
 #include "kernels/move.h"
 #include "kernels/optim.h"
@@ -23,6 +24,7 @@ namespace pydl {
   ROW(RowwiseKernels, rowwise)      \
   ROW(BatchNormKernels, batch_norm) \
   ROW(GemmKernels, gemm)            \
+  ROW(ConvKernels, conv)            \
   ROW(PoolKernels, pool)            \
   ROW(TapsKernels, taps)            \
   ROW(ScatterKernels, scatter)      \

@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <utility>
 
-#include "base/allocator.h"
 #include "base/parallel.h"
 #include "kernels/table.h"
+#include "ops/workspace.h"
 
 namespace pydl {
 namespace {
@@ -21,20 +21,6 @@ Range part_of(int64_t n, int64_t unit, int64_t index, int64_t count) {
   const int64_t first = index * each + std::min(index, extra), last = first + each + (index < extra);
   return {std::min(n, first * unit), std::min(n, last * unit)};
 }
-
-template <class T> class Workspace {
- public:
-  explicit Workspace(int64_t elements)
-      : bytes_(size_t(elements) * sizeof(T)), data_(elements ? static_cast<T*>(allocate(bytes_)) : nullptr) {}
-  ~Workspace() { if (data_) deallocate(data_, bytes_); }
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  T* data() const { return data_; }
-
- private:
-  size_t bytes_;
-  T* data_;
-};
 
 // ---- what to do for a shape ---------------------------------------------------------------------------------------
 enum class Method { Tiles, Dots, Row };

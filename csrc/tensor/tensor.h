@@ -21,6 +21,14 @@ struct Device {
 
 enum class MemoryFormat : uint8_t { Contiguous, ChannelsLast, Preserve };
 
+// Something that operators computed from a storage's values and keep with it.
+struct Derived : RefCounted {
+  virtual void destroy() = 0;
+
+ protected:
+  ~Derived() = default;
+};
+
 // A block of memory shared by all views of it. The version counts in-place writes.
 struct Storage : RefCounted {
   void* data = nullptr;
@@ -31,6 +39,7 @@ struct Storage : RefCounted {
   bool shared = false;     // visible outside (NumPy, buffer, DLPack): writes there do not bump the version
   void (*release)(void* context) = nullptr;  // for imported memory; null: from our allocator
   void* context = nullptr;
+  Ref<Derived> derived;    // read and written in ops/derived.cpp only
 
   static Ref<Storage> allocate(size_t nbytes);
   static Ref<Storage> import(void* data, size_t nbytes, void (*release)(void*), void* context);

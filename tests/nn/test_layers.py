@@ -77,6 +77,15 @@ LAYERS = [
     ("AdaptiveMaxPool3d", (2,), {}, [(2, 3, 4, 5, 6)]), ("AdaptiveAvgPool1d", (3,), {}, [(3, 7)]),
     ("AdaptiveAvgPool2d", (1,), {}, [(2, 3, 6, 7)]), ("AdaptiveAvgPool2d", ((None, 2),), {}, [(3, 6, 7)]),
     ("AdaptiveAvgPool3d", ((2, 1, 3),), {}, [(2, 3, 4, 5, 6)]),
+    ("Conv1d", (4, 6, 3), {}, [(2, 4, 9)]), ("Conv1d", (4, 6, 3, 2, 1, 1, 2, False), {}, [(4, 9)]),
+    ("Conv2d", (4, 6, 3), {"padding": "same", "dilation": 2}, [(2, 4, 7, 8)]),
+    ("Conv2d", (4, 6, (3, 2)), {"stride": (2, 1), "padding": (1, 0), "groups": 2}, [(2, 4, 7, 8)]),
+    ("Conv2d", (4, 8, 3), {"padding": "valid", "groups": 4}, [(2, 4, 7, 8)]),
+    ("Conv3d", (2, 3, 2), {"padding": 1, "bias": False}, [(1, 2, 4, 3, 5)]),
+    ("ConvTranspose1d", (4, 6, 3), {"stride": 2, "output_padding": 1}, [(2, 4, 5)]),
+    ("ConvTranspose2d", (4, 6, 3, 2, 1), {"groups": 2}, [(2, 4, 5, 4)]),
+    ("ConvTranspose2d", (4, 6, 3), {"dilation": 2, "bias": False}, [(4, 5, 4)]),
+    ("ConvTranspose3d", (2, 3, 2), {"stride": 2}, [(1, 2, 2, 3, 2)]),
     *((name, (), {"inplace": True}, [X]) for name in (
         "ReLU", "ReLU6", "LeakyReLU", "RReLU", "ELU", "SELU", "CELU", "SiLU", "Mish", "Hardtanh", "Hardsigmoid",
         "Hardswish")),
@@ -102,8 +111,8 @@ def test_layer(name, args, kwargs, shapes):
 
 
 def test_every_layer_is_tested():
-    named = {name for name, *_ in LAYERS} | {"Module", "LazyLinear", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"}
-    named |= {f"Lazy{kind}Norm{n}d" for kind in ("Batch", "Instance") for n in (1, 2, 3)}
+    lazy = {name for name in nn.modules.__all__ if name.startswith("Lazy")}
+    named = {name for name, *_ in LAYERS} | {"Module", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"} | lazy
     missing = {name for name in nn.modules.__all__ if not name.endswith(("Loss", "List", "Dict", "Sequential"))} - named
     assert not missing
 

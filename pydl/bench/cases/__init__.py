@@ -1,6 +1,18 @@
 """All benchmark cases, by group. A new operator's case is one row in the module of its family."""
 
-from pydl.bench.cases import calls, images, matmul, move, optimizers, pointwise, pool, reductions, rowwise, training
+from pydl.bench.cases import (
+    calls,
+    conv,
+    images,
+    matmul,
+    move,
+    optimizers,
+    pointwise,
+    pool,
+    reductions,
+    rowwise,
+    training,
+)
 
 GROUPS = [
     *calls.GROUPS,
@@ -9,6 +21,7 @@ GROUPS = [
     *reductions.GROUPS,
     *rowwise.GROUPS,
     *move.GROUPS,
+    *conv.GROUPS,
     *images.GROUPS,
     *pool.GROUPS,
     *optimizers.GROUPS,

@@ -2,6 +2,7 @@
 
 from pydl.nn.functional._activation import *  # noqa: F403
 from pydl.nn.functional._classification import *  # noqa: F403
+from pydl.nn.functional._conv import *  # noqa: F403
 from pydl.nn.functional._distance import *  # noqa: F403
 from pydl.nn.functional._dropout import *  # noqa: F403
 from pydl.nn.functional._image import *  # noqa: F403

@@ -4,6 +4,7 @@ from pydl.nn.modules import (
     activation,
     batchnorm,
     container,
+    conv,
     dropout,
     image,
     instancenorm,
@@ -16,6 +17,7 @@ from pydl.nn.modules import (
 from pydl.nn.modules.activation import *  # noqa: F403
 from pydl.nn.modules.batchnorm import *  # noqa: F403
 from pydl.nn.modules.container import *  # noqa: F403
+from pydl.nn.modules.conv import *  # noqa: F403
 from pydl.nn.modules.dropout import *  # noqa: F403
 from pydl.nn.modules.image import *  # noqa: F403
 from pydl.nn.modules.instancenorm import *  # noqa: F403
@@ -27,6 +29,7 @@ from pydl.nn.modules.padding import *  # noqa: F403
 from pydl.nn.modules.pooling import *  # noqa: F403
 
 __all__ = sorted([
-    "Module", *activation.__all__, *batchnorm.__all__, *container.__all__, *dropout.__all__, *image.__all__,
-    *instancenorm.__all__, *linear.__all__, *loss.__all__, *normalization.__all__, *padding.__all__, *pooling.__all__,
+    "Module", *activation.__all__, *batchnorm.__all__, *container.__all__, *conv.__all__, *dropout.__all__,
+    *image.__all__, *instancenorm.__all__, *linear.__all__, *loss.__all__, *normalization.__all__, *padding.__all__,
+    *pooling.__all__,
 ])
