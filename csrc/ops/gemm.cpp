@@ -90,7 +90,7 @@ template <class T> int64_t estimate_ns(const GemmBlock<T>& g) {
   return std::max(2 * g.m * columns * g.k / flops_per_ns,
                   (g.m * g.k + g.k * g.n + g.m * g.n) * int64_t(sizeof(T)) / bytes_per_ns);
 }
-constexpr int64_t kWakeNs = 1500;  // a region must save about as much per thread as it costs to start
+constexpr int64_t kWakeNs = 3000;  // what a thread must have to do, for a region to repay its start
 
 int team_for(int64_t ns) {
   if (ns < 2 * kWakeNs || in_parallel_region()) return 1;
