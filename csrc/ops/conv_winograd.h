@@ -8,13 +8,13 @@ namespace pydl {
 void set_winograd(bool on);
 bool winograd_enabled();
 
-// Whether a correlation goes this road: by its shape, and the switch.
+// Whether a correlation takes this algorithm: by its shape, and the switch.
 bool wants_winograd(const Correlation& c);
 
 template <class T>
 void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight, const T* bias,
               Activation activation, Image<T> y);
-// The weights' gradient, where the forward correlation goes this road; y's channels are contiguous.
+// The weights' gradient, where the forward correlation takes it; y's channels are contiguous.
 template <class T> void winograd_weight(const ConvShape& s, Image<const T> x, Image<const T> y, T* weight);
 
 }  // namespace pydl

@@ -1,4 +1,4 @@
-// max_pool, avg_pool and their adaptive forms. One road serves all: windows as tables, images as channel vectors.
+// max_pool, avg_pool and their adaptive forms. One way serves all: windows as tables, images as channel vectors.
 #include "ops/pool.h"
 
 #include "autograd/node.h"

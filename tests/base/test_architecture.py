@@ -1,4 +1,4 @@
-"""The house's one direction of knowledge, read from its includes and imports; these tests read the source tree."""
+"""The one direction of knowledge, read from includes and imports; these tests read the source tree."""
 from __future__ import annotations
 
 import ast
@@ -14,7 +14,7 @@ from support import missing
 ROOT = Path(__file__).resolve().parents[2]
 CSRC = ROOT / "csrc"
 
-# What each room may include: itself and these.
+# What each folder may include: itself and these.
 MAY_KNOW = {"base": set(), "simd": {"base"}, "kernels": {"base", "simd"}, "tensor": {"base"},
     "autograd": {"base", "tensor"}, "ops": {"base", "simd", "kernels", "tensor", "autograd"},
     "bindings": {"base", "tensor", "autograd", "ops"}, "cuda": {"base"},}
@@ -26,7 +26,7 @@ def includes(path: Path) -> list[str]:
     return re.findall(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', path.read_text(), re.M)
 
 
-def room(path: Path) -> str:
+def folder_of(path: Path) -> str:
     return path.relative_to(CSRC).parts[0]
 
 
@@ -35,13 +35,13 @@ def test_includes_point_downwards(path: Path):
     for name in includes(path):
         there = name.split("/")[0]
         if "/" in name and there in MAY_KNOW:
-            assert there == room(path) or there in MAY_KNOW[room(path)], f"{room(path)}/ must not know {name}"
+            assert there == folder_of(path) or there in MAY_KNOW[folder_of(path)], f"{folder_of(path)}/ must not know {name}"
             assert (CSRC / name).exists(), f"includes are relative to csrc, and {name} is not there"
 
 
 def test_only_bindings_know_python():
     for path in SOURCES:
-        if room(path) != "bindings":
+        if folder_of(path) != "bindings":
             found = [n for n in includes(path) if n == "Python.h" or n.startswith("pybind11")]
             assert not found, f"{path.relative_to(ROOT)} includes {found}"
 
@@ -56,7 +56,7 @@ def test_kernels_are_pure():
     """No threads, allocation, exceptions or containers in kernels/."""
     forbidden = re.compile(r"\b(throw|new|malloc|std::vector|std::string|std::thread|parallel_for|Tensor)\b")
     for path in SOURCES:
-        if room(path) == "kernels":
+        if folder_of(path) == "kernels":
             code = re.sub(r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\"", "", path.read_text(), flags=re.S)
             found = forbidden.search(code)
             assert not found, f"{path.relative_to(ROOT)} uses {found.group()}"

@@ -46,7 +46,7 @@ def call_with(case: Case, function, **more) -> tuple[list, list]:
 
 
 def assert_same(case: Case, ours: list, want: list) -> None:
-    """Pointwise results to the bit; other operators may take another road for another place of the result."""
+    """Pointwise results to the bit; other operators may go another way for another place of the result."""
     assert [x.dtype for x in ours] == [x.dtype for x in want]
     for a, b in zip(ours, want):
         if case.spec.pointwise or not is_float(dtype_name(a)):
