@@ -28,7 +28,7 @@ inline constexpr int kDotColumns = 4, kDotRowColumns = 4;
 template <class T> constexpr GemmBlocking blocking() {
   const int64_t vector = vec<T>::size, halves = sizeof(T) / 4;
   return {.mr = kTileRows, .nr = 2 * vector, .vector = vector,
-          .mc = 12 * kTileRows / halves, .kc = 512, .nc = 4096 / halves,
+          .mc = 8 * kTileRows, .kc = 1024 / halves, .nc = 2048,
           .dot_kc = 1024 / halves, .wide_mr = kWideRows,
 #if defined(__AVX2__)
           .masked_columns = true
