@@ -2,13 +2,12 @@
 factors that are unique only up to signs."""
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from support import python
 
 import pydl
 from pydl import linalg
@@ -348,7 +347,7 @@ def test_gradients_of_singular_vectors_of_full_matrices(rng: np.random.Generator
 def test_linalg_and_numpy_are_imported_when_used():
     code = "import sys, pydl; assert 'numpy' not in sys.modules and 'pydl.linalg' not in sys.modules; " \
            "pydl.linalg.inv(pydl.eye(2)); assert 'numpy' in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    python(code)
 
 
 def test_methods_and_older_names(rng: np.random.Generator):
