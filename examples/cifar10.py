@@ -1,7 +1,7 @@
 """Trains a small residual network on the photographs of CIFAR-10 and plots loss and accuracy.
 
     pip install 'pydl-engine[examples]'
-    python examples/cifar10.py DATA                 # at least 90 % of the test images, 10 epochs
+    python examples/cifar10.py DATA                 # 10 epochs
     python examples/cifar10.py DATA --peer torch    # then the same network, schedule and batches in PyTorch, 3 epochs
 
 DATA is a folder or zip file with JPEG or PNG images in train/<class>/ and test/<class>/.
