@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from pydl import _core
-from pydl._core import *  # noqa: F403
-from pydl._functions import *  # noqa: F403 (its __all__ says which)
+from pydl._core import *
+from pydl._functions import *
 from pydl._lazy import HOMES as _HOMES
 from pydl._methods import install as _install_methods
 from pydl._tensor_str import get_printoptions, printoptions, set_printoptions

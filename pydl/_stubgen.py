@@ -373,6 +373,7 @@ def generate() -> str:
         other = "Any" if name == "matmul" else "Tensor | _Number | Any"
         lines += [f"    def __{p}{name}__(self, other: {other}) -> Tensor: ..." for p in ("", "r")]
         lines += [f"    def __i{name}__(self, other: {other}) -> Tensor: ..."]
+    # In the stub: object's __eq__ and __ne__ return bool, a tensor's return a tensor.
     for name in _COMPARISONS.split():
         lines += [f"    def __{name}__(self, other: Any) -> Tensor: ...  # type: ignore[override]"]
     own = set(re.findall(r"    def (\w+)\(", _TENSOR))

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from pydl import _core
-from pydl._core import Tensor, digamma, erf, erfc, erfinv, exp2, expit, expm1, i0, log1p, logit, round, sinc, xlogy  # noqa: A004
+from pydl._core import Tensor, digamma, erf, erfc, erfinv, exp2, expit, expm1, i0, log1p, logit, round, sinc, xlogy
 from pydl._core.special import i0e, i1, i1e, ndtr, xlog1py
 from pydl._numeric import mvlgamma, polygamma
 from pydl._results import takes_out

@@ -7,9 +7,9 @@ algorithmic differentiation".
 
 from pydl.linalg import _lu, _products, _solve, _spectral
 from pydl.linalg._lapack import LinAlgError
-from pydl.linalg._lu import *  # noqa: F403
-from pydl.linalg._products import *  # noqa: F403
-from pydl.linalg._solve import *  # noqa: F403
-from pydl.linalg._spectral import *  # noqa: F403
+from pydl.linalg._lu import *
+from pydl.linalg._products import *
+from pydl.linalg._solve import *
+from pydl.linalg._spectral import *
 
 __all__ = ["LinAlgError", *_lu.__all__, *_products.__all__, *_solve.__all__, *_spectral.__all__]

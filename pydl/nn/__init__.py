@@ -1,7 +1,7 @@
 """Layers, losses and what belongs to them, with PyTorch's names."""
 
 from pydl.nn import functional, init, modules, utils
-from pydl.nn.modules import *  # noqa: F403
+from pydl.nn.modules import *
 from pydl.nn.modules import __all__ as _layers
 from pydl.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 

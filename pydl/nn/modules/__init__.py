@@ -14,19 +14,19 @@ from pydl.nn.modules import (
     padding,
     pooling,
 )
-from pydl.nn.modules.activation import *  # noqa: F403
-from pydl.nn.modules.batchnorm import *  # noqa: F403
-from pydl.nn.modules.container import *  # noqa: F403
-from pydl.nn.modules.conv import *  # noqa: F403
-from pydl.nn.modules.dropout import *  # noqa: F403
-from pydl.nn.modules.image import *  # noqa: F403
-from pydl.nn.modules.instancenorm import *  # noqa: F403
-from pydl.nn.modules.linear import *  # noqa: F403
-from pydl.nn.modules.loss import *  # noqa: F403
-from pydl.nn.modules.module import Module  # noqa: F401
-from pydl.nn.modules.normalization import *  # noqa: F403
-from pydl.nn.modules.padding import *  # noqa: F403
-from pydl.nn.modules.pooling import *  # noqa: F403
+from pydl.nn.modules.activation import *
+from pydl.nn.modules.batchnorm import *
+from pydl.nn.modules.container import *
+from pydl.nn.modules.conv import *
+from pydl.nn.modules.dropout import *
+from pydl.nn.modules.image import *
+from pydl.nn.modules.instancenorm import *
+from pydl.nn.modules.linear import *
+from pydl.nn.modules.loss import *
+from pydl.nn.modules.module import Module
+from pydl.nn.modules.normalization import *
+from pydl.nn.modules.padding import *
+from pydl.nn.modules.pooling import *
 
 __all__ = sorted([
     "Module", *activation.__all__, *batchnorm.__all__, *container.__all__, *conv.__all__, *dropout.__all__,

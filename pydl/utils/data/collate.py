@@ -76,7 +76,8 @@ def _same_mapping(model: Mapping[Any, Any], values: dict[Any, Any]) -> Any:
             result = copy.copy(model)
             result.update(values)
             return result
-        return type(model)(values)  # type: ignore[call-arg]
+        make: Callable[[dict[Any, Any]], Any] = type(model)
+        return make(values)
     except TypeError:
         return values
 

@@ -6,8 +6,8 @@ import bisect
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from typing import Any, Generic, TypeVar, cast
 
 import pydl
 from pydl import Generator, Tensor
@@ -18,6 +18,11 @@ __all__ = [
 ]
 
 T = TypeVar("T", covariant=True)
+
+
+def _count(data: object) -> int:
+    """len(data), of a data set or sampler: their base classes have no __len__, since some have no length."""
+    return len(cast(Sized, data))
 
 
 class Dataset(Generic[T]):
@@ -90,8 +95,8 @@ class StackDataset(Dataset[Any]):
         parts = self._parts()
         if not parts:
             raise ValueError("At least one dataset should be passed")
-        self._length = len(parts[0])  # type: ignore[arg-type]
-        if any(len(part) != self._length for part in parts):  # type: ignore[arg-type]
+        self._length = _count(parts[0])
+        if any(_count(part) != self._length for part in parts):
             raise ValueError("Size mismatch between datasets")
 
     def _parts(self) -> list[Dataset[Any]]:
@@ -131,7 +136,7 @@ class ConcatDataset(Dataset[T]):
             raise AssertionError("datasets should not be an empty iterable")
         if any(isinstance(part, IterableDataset) for part in self.datasets):
             raise AssertionError("ConcatDataset does not support IterableDataset")
-        self.cumulative_sizes = list(itertools.accumulate(map(len, self.datasets)))  # type: ignore[arg-type]
+        self.cumulative_sizes = list(itertools.accumulate(map(_count, self.datasets)))
 
     def __getitem__(self, index: int) -> T:
         if index < 0:
@@ -164,7 +169,7 @@ class ChainDataset(IterableDataset[Any]):
             yield from part
 
     def __len__(self) -> int:
-        return sum(len(part) for part in self._checked())  # type: ignore[arg-type]
+        return sum(map(_count, self._checked()))
 
 
 class Subset(Dataset[T]):
@@ -210,7 +215,7 @@ def random_split(
     >>> [len(part) for part in random_split(TensorDataset(pydl.arange(10)), [0.75, 0.25])]
     [8, 2]
     """
-    total = len(dataset)  # type: ignore[arg-type]
+    total = _count(dataset)
     counts = [int(length) for length in lengths]
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
         for i, fraction in enumerate(lengths):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pydl
 from pydl import Generator, _core
 from pydl.utils.data.collate import default_collate, default_convert
-from pydl.utils.data.dataset import Dataset, IterableDataset
+from pydl.utils.data.dataset import Dataset, IterableDataset, _count
 from pydl.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, _fresh_seed
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ class DataLoader:
 
     def __len__(self) -> int:
         if not self._iterable:
-            return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
-        length = len(self.dataset)  # type: ignore[arg-type]
+            return _count(self.sampler if self.batch_sampler is None else self.batch_sampler)
+        length = _count(self.dataset)
         if self.batch_size is None:
             return length
         return length // self.batch_size if self.drop_last else math.ceil(length / self.batch_size)

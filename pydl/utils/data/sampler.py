@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import pydl
 from pydl import Generator
+from pydl.utils.data.dataset import _count
 
 __all__ = [
     "BatchSampler", "RandomSampler", "Sampler", "SequentialSampler", "SubsetRandomSampler", "WeightedRandomSampler",
@@ -162,4 +163,4 @@ class BatchSampler(Sampler[list[int]]):
 
     def __len__(self) -> int:
         rounding = 0 if self.drop_last else self.batch_size - 1
-        return (len(self.sampler) + rounding) // self.batch_size  # type: ignore[arg-type]
+        return (_count(self.sampler) + rounding) // self.batch_size
