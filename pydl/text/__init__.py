@@ -16,6 +16,7 @@ if _TYPE_CHECKING:
     from pydl.text.reading import read_lines
     from pydl.text.tokenizers import CharTokenizer, RegexTokenizer, Tokenizer, WhitespaceTokenizer
     from pydl.text.vocab import Vocab
+    from pydl.text.word2vec import Word2Vec
 
 _HOMES = {
     "BPETokenizer": "bpe",
@@ -25,6 +26,7 @@ _HOMES = {
     "Tokenizer": "tokenizers",
     "Vocab": "vocab",
     "WhitespaceTokenizer": "tokenizers",
+    "Word2Vec": "word2vec",
     "pad_sequences": "padding",
     "read_lines": "reading",
 }

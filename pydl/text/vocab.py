@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +42,38 @@ class Vocab:
         specials: Sequence[str] = (),
         default: str | None = None,
     ) -> None:
-        if min_freq < 1:
-            raise ValueError(f"Vocab: expected min_freq to be at least 1, got {min_freq}")
-        if max_size is not None and max_size < len(specials):
-            raise ValueError(f"Vocab: expected max_size to hold {len(specials)} special tokens, got {max_size}")
         counts: Counter[str] = Counter()
         for tokens in iterator:
             if isinstance(tokens, (str, bytes)):
                 raise TypeError(f"Vocab: expected lists of tokens, got {tokens!r}; a tokenizer makes them from text")
             counts.update(tokens)
+        self._choose(counts, min_freq, max_size, specials, default)
+
+    def _choose(
+        self,
+        counts: Counter[str],
+        min_freq: int,
+        max_size: int | None,
+        specials: Sequence[str] = (),
+        default: str | None = None,
+    ) -> None:
+        if min_freq < 1:
+            raise ValueError(f"Vocab: expected min_freq to be at least 1, got {min_freq}")
+        if max_size is not None and max_size < len(specials):
+            raise ValueError(f"Vocab: expected max_size to hold {len(specials)} special tokens, got {max_size}")
         special = set(specials)
         words = [token for token, count in counts.items() if count >= min_freq and token not in special]
         words.sort(key=lambda token: (-counts[token], token))
         words = words[: None if max_size is None else max_size - len(specials)]
         self._set(list(specials) + words, default)
         self.counts: dict[str, int] = {token: counts[token] for token in self.tokens}
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[str, int], *, min_freq: int = 1, max_size: int | None = None) -> Vocab:
+        """The vocabulary of tokens that were counted already."""
+        vocab = cls.__new__(cls)
+        vocab._choose(Counter(counts), min_freq, max_size)
+        return vocab
 
     @classmethod
     def from_tokens(cls, tokens: Iterable[str], default: str | None = None) -> Vocab:
