@@ -12,6 +12,7 @@ from typing import Any as _Any
 if _TYPE_CHECKING:
     from pydl.text.batches import BucketSampler
     from pydl.text.bpe import BPETokenizer
+    from pydl.text.counts import CountVectorizer, TfidfVectorizer
     from pydl.text.padding import pad_sequences
     from pydl.text.reading import read_lines
     from pydl.text.tokenizers import CharTokenizer, RegexTokenizer, Tokenizer, WhitespaceTokenizer
@@ -22,7 +23,9 @@ _HOMES = {
     "BPETokenizer": "bpe",
     "BucketSampler": "batches",
     "CharTokenizer": "tokenizers",
+    "CountVectorizer": "counts",
     "RegexTokenizer": "tokenizers",
+    "TfidfVectorizer": "counts",
     "Tokenizer": "tokenizers",
     "Vocab": "vocab",
     "WhitespaceTokenizer": "tokenizers",

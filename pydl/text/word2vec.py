@@ -71,7 +71,7 @@ class Word2Vec:
     >>> model.most_similar("cat", topn=1)[0][0]
     'dog'
     >>> model.vectors.shape, model["cat"].dtype
-    ((6, 16), pydl.float32)
+    (pydl.Size([6, 16]), pydl.float32)
     """
 
     def __init__(
@@ -226,7 +226,7 @@ def _indexed(sentences: Iterable[Iterable[str]], options: _Options) -> tuple[np.
     vocab = Vocab.from_counts(dict(zip(tokens, counts.tolist())), min_freq=options.min_count, max_size=options.max_size)
     if len(vocab) == 0:
         raise ValueError(
-            f"Word2Vec.fit: expected a token that occurs min_count={options.min_count} times, got {counts.max()} at most"
+            f"Word2Vec.fit: expected tokens seen min_count={options.min_count} times, got {counts.max()} at most"
         )
     number = np.full(len(tokens), -1, np.int32)
     for index, token in enumerate(tokens):
