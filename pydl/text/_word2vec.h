@@ -26,6 +26,13 @@ static inline struct sigmoid sigmoid_of(float x) {
   return (struct sigmoid){0, -x};  // and for NaN
 }
 
+typedef float four_floats __attribute__((vector_size(16)));
+typedef float eight_floats __attribute__((vector_size(32)));
+
+static inline void fetch(const float *row, ptrdiff_t dim) {
+  for (ptrdiff_t d = 0; d < dim; d += 16) __builtin_prefetch(row + d, 1);
+}
+
 struct loops {
   double (*update)(float *h, float *step, float **rows, float *g, int n, ptrdiff_t dim, float rate);
   void (*average)(float *mean, float *const *rows, int n, ptrdiff_t dim);

@@ -22,6 +22,7 @@ cdef extern from "_word2vec.h" nogil:
         void (*average)(float* mean, float** rows, int n, Py_ssize_t dim) noexcept nogil
         void (*spread)(float** rows, const float* step, int n, Py_ssize_t dim) noexcept nogil
     loops loops_of(const char* isa)
+    void fetch(const float* row, Py_ssize_t dim)
     void fill_sigmoid_table()
 
 cdef uint32_t ALWAYS = 0xffffffff  # the threshold that every 32-bit number counts as below
@@ -196,5 +197,6 @@ cdef class Trainer:
                 drawn = self.alias[drawn]
             if drawn != word:
                 rows[n] = vectors + drawn * dim
+                fetch(rows[n], dim)
                 n += 1
         return n

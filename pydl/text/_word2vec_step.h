@@ -11,11 +11,18 @@ typedef float SET(vec) __attribute__((vector_size(4 * WIDTH), may_alias));
 TARGET static inline float SET(dot)(const float *a, const float *b, ptrdiff_t dim) {
   SET(vec) total = {0};
   for (ptrdiff_t d = 0; d < dim; d += WIDTH) total += *(const SET(vec) *)(a + d) * *(const SET(vec) *)(b + d);
-  float parts[WIDTH] __attribute__((aligned(64)));
-  *(SET(vec) *)parts = total;
-  for (int half = WIDTH / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) parts[i] += parts[i + half];
-  return parts[0];
+#if WIDTH == 16
+  const eight_floats by8 = __builtin_shufflevector(total, total, 0, 1, 2, 3, 4, 5, 6, 7) +
+                           __builtin_shufflevector(total, total, 8, 9, 10, 11, 12, 13, 14, 15);
+#elif WIDTH == 8
+  const eight_floats by8 = total;
+#endif
+#if WIDTH >= 8
+  const four_floats by4 = __builtin_shufflevector(by8, by8, 0, 1, 2, 3) + __builtin_shufflevector(by8, by8, 4, 5, 6, 7);
+#else
+  const four_floats by4 = total;
+#endif
+  return (by4[0] + by4[2]) + (by4[1] + by4[3]);
 }
 
 // One step of negative sampling for the input h: rows[0] is the output vector to be found, rows[1 .. n) are drawn.

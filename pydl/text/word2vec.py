@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -53,6 +54,29 @@ class _Options:
     epochs: int
     seed: int
 
+    def __post_init__(self) -> None:
+        for name in ("vector_size", "min_count", "epochs"):
+            _checked(name, getattr(self, name), 1, 2**31 - 1)
+        for name in ("window", "negative"):
+            _checked(name, getattr(self, name), 1, CHUNK)
+        _checked("seed", self.seed, 0, 2**63 - 1)
+        if self.algorithm not in ("skip-gram", "cbow"):
+            raise ValueError(f"Word2Vec: expected algorithm to be skip-gram or cbow, got {self.algorithm!r}")
+        if not 0 <= self.min_learning_rate <= self.learning_rate < float("inf"):
+            raise ValueError(
+                "Word2Vec: expected 0 <= min_learning_rate <= learning_rate, "
+                f"got {self.min_learning_rate} and {self.learning_rate}"
+            )
+        for name, value in (("sample", self.sample), ("exponent", self.exponent)):
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"Word2Vec: expected {name} to be at least 0, got {value}")
+
+
+def _checked(name: str, value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"Word2Vec: expected {name} to be an integer from {low} to {high}, got {value!r}")
+    return value
+
 
 class Word2Vec:
     """Word vectors from the words around them (Mikolov et al. 2013a, b).
@@ -91,24 +115,11 @@ class Word2Vec:
         workers: int = 1,
         seed: int = 0,
     ) -> None:
-        lowest = {"vector_size": 1, "window": 1, "negative": 1, "min_count": 1, "epochs": 1, "workers": 1, "seed": 0}
-        for name, low in lowest.items():
-            value = locals()[name]
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value < 2**31:
-                raise ValueError(f"Word2Vec: expected {name} to be an integer of at least {low}, got {value!r}")
-        if algorithm not in ("skip-gram", "cbow"):
-            raise ValueError(f"Word2Vec: expected algorithm to be skip-gram or cbow, got {algorithm!r}")
-        if not 0 <= min_learning_rate <= learning_rate:
-            raise ValueError(
-                f"Word2Vec: expected 0 <= min_learning_rate <= learning_rate, got {min_learning_rate}, {learning_rate}"
-            )
-        if not sample >= 0:
-            raise ValueError(f"Word2Vec: expected sample to be at least 0, got {sample}")
         self.options = _Options(
             vector_size, window, algorithm, negative, exponent, sample, min_count, max_size, learning_rate,
             min_learning_rate, epochs, seed,
         )  # fmt: skip
-        self.workers = workers
+        self.workers = _checked("workers", workers, 1, 4096)
         self._vocab: Vocab | None = None
 
     def fit(
@@ -140,22 +151,25 @@ class Word2Vec:
         self._vocab, self._vectors, self._outputs = vocab, vectors, outputs
         self._directions = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-30)
 
+    def _trained(self, name: str) -> Any:
+        if self._vocab is None:
+            raise ValueError("Word2Vec: expected a trained model, got one before fit(sentences)")
+        return getattr(self, name)
+
     @property
     def vocab(self) -> Vocab:
         """The words, the most frequent first, and their counts in the corpus."""
-        if self._vocab is None:
-            raise ValueError("Word2Vec: expected a trained model, got one before fit(sentences)")
-        return self._vocab
+        return self._trained("_vocab")
 
     @property
     def vectors(self) -> Tensor:
         """float32 [words, vector_size], in the order of `vocab`."""
-        return self._vectors if self.vocab else self._vectors
+        return self._trained("_vectors")
 
     @property
     def output_vectors(self) -> Tensor:
-        """float32 [words, vector_size]: what the predicted words are scored with."""
-        return self._outputs if self.vocab else self._outputs
+        """float32 [words, vector_size]: what words to be found are scored with."""
+        return self._trained("_outputs")
 
     def __getitem__(self, word: str) -> Tensor:
         """The vector of a word; KeyError for one outside the vocabulary."""
@@ -290,7 +304,8 @@ class _Run:
                 epoch, chunk = divmod(piece, self.chunks)
                 share = (epoch * self.words[-1] + self.words[chunk]) / self.total
                 rate = options.learning_rate + (options.min_learning_rate - options.learning_rate) * share
-                seed = (options.seed << 32 ^ piece * 0x9E3779B97F4A7C15 ^ 0x5851F42D4C957F2D) & (2**64 - 1)
+                stream = hashlib.blake2b(f"{options.seed} {piece}".encode(), digest_size=8).digest()
+                seed = int.from_bytes(stream, "little")
                 loss, predictions = self.trainer.train(self.edges[chunk], self.edges[chunk + 1], rate, seed)
                 with self.lock:
                     self.loss += loss
