@@ -135,7 +135,7 @@ class Word2Vec:
         generator = pydl.Generator().manual_seed(options.seed)
         padded = -(-options.vector_size // 16) * 16
         inputs, outputs = pydl.zeros(len(vocab), padded), pydl.zeros(len(vocab), padded)
-        inputs[:, : options.vector_size].uniform_(-0.5, 0.5, generator=generator).div_(options.vector_size)
+        inputs[:, : options.vector_size].uniform_(-1, 1, generator=generator).div_(options.vector_size)  # as gensim
         counts = np.fromiter(vocab.counts.values(), np.float64, len(vocab))
         threshold, alias = np.empty(len(vocab), np.uint32), np.empty(len(vocab), np.int32)
         _word2vec.alias_table(counts**options.exponent, threshold, alias)

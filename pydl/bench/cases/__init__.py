@@ -11,6 +11,7 @@ from pydl.bench.cases import (
     pool,
     reductions,
     rowwise,
+    text,
     training,
 )
 
@@ -25,5 +26,6 @@ GROUPS = [
     *images.GROUPS,
     *pool.GROUPS,
     *optimizers.GROUPS,
+    *text.GROUPS,
     *training.GROUPS,
 ]
