@@ -13,8 +13,8 @@ if _TYPE_CHECKING:
     from pydl.text.batches import BucketSampler
     from pydl.text.bpe import BPETokenizer
     from pydl.text.counts import CountVectorizer, TfidfVectorizer
+    from pydl.text.files import read_lines
     from pydl.text.padding import pad_sequences
-    from pydl.text.reading import read_lines
     from pydl.text.tokenizers import CharTokenizer, RegexTokenizer, Tokenizer, WhitespaceTokenizer
     from pydl.text.vocab import Vocab
     from pydl.text.word2vec import Word2Vec
@@ -31,7 +31,7 @@ _HOMES = {
     "WhitespaceTokenizer": "tokenizers",
     "Word2Vec": "word2vec",
     "pad_sequences": "padding",
-    "read_lines": "reading",
+    "read_lines": "files",
 }
 _SUBMODULES = frozenset({*_HOMES.values(), "decoding"})
 

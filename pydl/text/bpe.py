@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydl import Tensor
 from pydl.text import _bpe
-from pydl.text.reading import decoded
+from pydl.text.files import decoded, read_json, write_json
 from pydl.text.tokenizers import Tokenizer
 from pydl.text.vocab import Vocab
 
@@ -164,13 +162,13 @@ class BPETokenizer(Tokenizer):
             "special_tokens": self.special_tokens,
             "merges": self._merges,
         }
-        Path(path).write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
+        write_json(path, values)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, errors: str = "strict") -> BPETokenizer:
         """Reads what `save` wrote; ValueError for any other file."""
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            values = read_json(path)
             if values["format"] != FORMAT or values["version"] != 1:
                 raise KeyError(values["format"])
             pattern = re.compile(values["pattern"], values["flags"])

@@ -14,7 +14,7 @@ import numpy as np
 import pydl
 from pydl import Tensor
 from pydl.text import _counts
-from pydl.text.reading import decoded
+from pydl.text.files import decoded
 from pydl.text.vocab import Vocab
 
 __all__ = ["CountVectorizer", "TfidfVectorizer"]
@@ -169,7 +169,8 @@ class CountVectorizer:
             yield words if high == 1 else _counts.ngrams(words, low, high)
 
     def _counted(self, texts: Iterable[str | bytes], table: dict[str, int], grow: bool) -> _Rows:
-        rows = _Rows(*map(np.array, _counts.count(self._terms(texts), table, grow)), len(table))
+        offsets, columns, values = map(np.array, _counts.count(self._terms(texts), table, grow))
+        rows = _Rows(offsets, columns, values, len(table))
         if self.binary:
             rows.values[:] = 1
         return rows

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydl import Tensor
-from pydl.text.reading import decoded
+from pydl.text.files import decoded
 from pydl.text.vocab import Vocab
 
 __all__ = ["CharTokenizer", "RegexTokenizer", "Tokenizer", "WhitespaceTokenizer"]

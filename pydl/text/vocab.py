@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ import numpy as np
 import pydl
 from pydl import Tensor
 from pydl.text import _ids
+from pydl.text.files import read_json, write_json
 
 __all__ = ["Vocab"]
 
@@ -156,11 +155,15 @@ class Vocab:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a JSON file."""
-        Path(path).write_text(json.dumps(self.to_dict(), ensure_ascii=False), encoding="utf-8")
+        write_json(path, self.to_dict())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Vocab:
-        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        """Reads what `save` wrote; ValueError for any other file."""
+        try:
+            return cls.from_dict(read_json(path))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"Vocab.load: expected a file that Vocab.save wrote, got {path} ({error})") from None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocab) and self.tokens == other.tokens and self.default == other.default

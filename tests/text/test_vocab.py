@@ -88,6 +88,14 @@ def test_saved_vocabularies_are_the_same(tmp_path_factory, lists):
         assert vocab.lookup_tokens(again.lookup(tokens)) == tokens
 
 
+def test_other_files_are_refused(tmp_path):
+    path = tmp_path / "vocab.json"
+    for text in ("{}", "[]", "3", "not JSON", '{"tokens": ["a", "a"], "counts": [], "default": null}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="Vocab.load: expected a file that Vocab.save wrote"):
+            Vocab.load(path)
+
+
 # ---- Tokenizers ------------------------------------------------------------------------------------------------------
 def test_splitting():
     text = "To be,\tor  not\nTÖ be"

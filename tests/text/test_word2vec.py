@@ -250,7 +250,7 @@ def test_bad_input(model):
 
 # ---- gensim ----------------------------------------------------------------------------------------------------------
 def told_apart(inputs: np.ndarray, outputs: np.ndarray, index: dict[str, int], sentences: list[list[str]]) -> float:
-    """How often a pair of words that stand together in held-out sentences scores higher than the same words shuffled."""
+    """How often two words that stand together in a held-out sentence score higher than shuffled ones."""
     known = [[index[word] for word in sentence if word in index] for sentence in sentences]
     pairs = [(s[i], s[j]) for s in known for i in range(len(s)) for j in range(i + 1, min(i + 3, len(s)))]
     words, others = np.array(pairs).T

@@ -5,6 +5,7 @@ The corpus is made up: sentences about one of some topics, words as frequent as 
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
@@ -56,13 +57,13 @@ def ours(algorithm: str, workers: int) -> Statement:
 
 
 def gensim(algorithm: str, workers: int) -> Statement | None:
-    if library("gensim") is None:
+    peer = library("gensim")
+    if peer is None:
         return None
-    from gensim.models import Word2Vec
 
     def train() -> Any:
         sg = int(algorithm == "skip-gram")
-        return Word2Vec(corpus(6000, 0), vector_size=SIZE, sg=sg, epochs=EPOCHS, workers=workers)
+        return peer.models.Word2Vec(corpus(6000, 0), vector_size=SIZE, sg=sg, epochs=EPOCHS, workers=workers)
 
     def quality(model: Any) -> float:
         return told_apart(model.wv.vectors, model.syn1neg, model.wv.key_to_index)
@@ -80,15 +81,13 @@ def word2vec(algorithm: str, workers: int) -> Case:
 
 
 def tfidf(name: str) -> Statement | None:
-    options = {"ngram_range": (1, 2), "sublinear_tf": True}
-    if name == "pydl":
-        vectorizer = pydl.text.TfidfVectorizer(**options, output="csr")
-    elif library("sklearn") is not None and library("scipy") is not None:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        vectorizer = TfidfVectorizer(**options)
-    else:
+    if library("scipy") is None or library("sklearn") is None and name == "sklearn":
         return None
+    options: dict[str, Any] = {"ngram_range": (1, 2), "sublinear_tf": True}
+    if name == "pydl":
+        vectorizer: Any = pydl.text.TfidfVectorizer(**options, output="csr")
+    else:
+        vectorizer = importlib.import_module("sklearn.feature_extraction.text").TfidfVectorizer(**options)
     names = {"fit": vectorizer.fit_transform, "texts": texts()}
     return Statement("fit(texts)", names, "[(m.data, m.indices, m.indptr) for m in [fit(texts)]]")
 
@@ -98,10 +97,9 @@ def encoding(name: str) -> Statement | None:
     tokenizer.train(texts()[::2], 1000)
     if name == "pydl":
         return Statement("encode(texts)", {"encode": tokenizer.encode_batch, "texts": texts()})
-    if library("tokenizers") is None:
+    tokenizers = library("tokenizers")
+    if tokenizers is None:
         return None
-    import tokenizers
-
     ids = {token: index for index, token in enumerate(tokenizer.vocab)}
     peer = tokenizers.Tokenizer(tokenizers.models.BPE(ids, tokenizer.merges))
     peer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -1,13 +1,17 @@
-"""Bytes to text, with errors that say where."""
+"""Text and JSON in files; bytes to text, with errors that say where."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-__all__ = ["decoded", "read_lines"]
+from pydl.serialization import _replacing
+
+__all__ = ["decoded", "read_json", "read_lines", "write_json"]
 
 
 def decoded(data: str | bytes, errors: str = "strict", encoding: str = "utf-8", place: str = "") -> str:
@@ -50,3 +54,14 @@ def read_lines(path: str | os.PathLike[str], encoding: str = "utf-8", errors: st
                 reason = f"{error.reason}, in {path}, line {number}; errors='replace' or 'ignore' reads on"
                 raise UnicodeDecodeError(error.encoding, error.object, error.start, error.end, reason) from None
             yield text.removesuffix("\n").removesuffix("\r")
+
+
+def write_json(path: str | os.PathLike[str], values: dict[str, Any]) -> None:
+    """Puts a JSON file in place of what is at the path, in one step."""
+    with _replacing(Path(path)) as temporary:
+        temporary.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """What a JSON file says; ValueError where it is none."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
