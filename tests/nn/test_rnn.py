@@ -262,7 +262,7 @@ def test_other_activations():
         pydl.lstm(x, (h, c), w, True, 1, 0.0, True, False, False, activation="swish")
 
 
-# ---- sequences of different lengths ------------------------------------------------------------------------------------
+# ---- sequences of different lengths --------------------------------------------------------------------------------
 def test_padding_and_packing():
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(7)
