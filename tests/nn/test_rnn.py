@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from specs import recurrent
 from twins import assert_same, copy_weights, numpy, pair
 
 import pydl
@@ -122,6 +123,23 @@ def test_lengths_are_packing(kind, options):
         grads.append([numpy(v) for v in (out, *last, x.grad, *(p.grad for p in ours.parameters()))])
     for a, b in zip(*grads, strict=True):
         np.testing.assert_allclose(a, b, 1e-11, 1e-12)
+
+
+def test_lengths_are_the_equations():
+    rng = np.random.default_rng(8)
+    for name, gates, step in (("gru", 3, recurrent.gru_step), ("lstm", 4, recurrent.lstm_step), ("rnn_tanh", 1,
+            recurrent.simple_step)):
+        h = [rng.standard_normal((2, 3, 5)) for _ in range(2 if name == "lstm" else 1)]
+        params = [rng.standard_normal(s) for _ in range(2) for s in ((gates * 5, 4), (gates * 5, 5), (gates * 5,),
+            (gates * 5,))]
+        x, lengths = rng.standard_normal((6, 3, 4)), [2, 6, 1]
+        hx = h if len(h) == 2 else h[0]
+        want = recurrent.padded(step)(x, hx, params, True, 1, 0.0, False, True, False, lengths)
+        tensor = pydl.from_numpy
+        got = getattr(pydl, name)(tensor(x), [tensor(v) for v in h] if len(h) == 2 else tensor(hx), [tensor(p) for p in
+            params], True, 1, 0.0, False, True, False, lengths=pydl.tensor(lengths))
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_allclose(numpy(a), b, 1e-12, 1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
