@@ -1,6 +1,7 @@
 """All benchmark cases, by group. A new operator's case is one row in the module of its family."""
 
 from pydl.bench.cases import (
+    attention,
     calls,
     conv,
     images,
@@ -24,6 +25,7 @@ GROUPS = [
     *conv.GROUPS,
     *images.GROUPS,
     *pool.GROUPS,
+    *attention.GROUPS,
     *optimizers.GROUPS,
     *training.GROUPS,
 ]
