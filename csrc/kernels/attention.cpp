@@ -15,19 +15,33 @@ extern const GemmKernels<double> gemm_f64;
 
 namespace {
 
-template <class T> PYDL_INLINE const GemmKernels<T>& gemm() {
-  if constexpr (kSingle<T>) return gemm_f32;
-  else return gemm_f64;
+template <class T>
+PYDL_INLINE const GemmKernels<T>& gemm() {
+  if constexpr (kSingle<T>)
+    return gemm_f32;
+  else
+    return gemm_f64;
 }
 
-template <class T> constexpr AttentionBlocking blocking() {
+template <class T>
+constexpr AttentionBlocking blocking() {
   return {.queries = 64, .keys = 256, .vector = vec<T>::size, .few = 8};
 }
 // Rows of a tile of scores; the odd vector keeps them off each other's cache sets.
-template <class T> inline constexpr int64_t kPitch = blocking<T>().keys + vec<T>::size;
+template <class T>
+inline constexpr int64_t kPitch = blocking<T>().keys + vec<T>::size;
 
-template <class T> struct Left { const T* data; int64_t rs, cs; };
-template <class T> struct Right { const T* data; int64_t rs, cs; bool packed; };
+template <class T>
+struct Left {
+  const T* data;
+  int64_t rs, cs;
+};
+template <class T>
+struct Right {
+  const T* data;
+  int64_t rs, cs;
+  bool packed;
+};
 
 // C = alpha * A @ B + beta * C.
 template <class T>
@@ -37,10 +51,12 @@ PYDL_INLINE GemmBlock<T> product(int64_t m, int64_t n, int64_t k, Left<T> a, Rig
 }
 
 // Dense rows of whole vectors, zeros behind the n columns.
-template <class T> void copy_rows(T* to, const T* from, int64_t rs, int64_t rows, int64_t n) {
+template <class T>
+void copy_rows(T* to, const T* from, int64_t rs, int64_t rows, int64_t n) {
   const int64_t pitch = blocking<T>().padded(n);
   for (int64_t i = 0; i < rows; ++i)
-    for_vectors<T>(n, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE { lanes.load(from + i * rs + j).store(to + i * pitch + j); });
+    for_vectors<T>(
+        n, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE { lanes.load(from + i * rs + j).store(to + i * pitch + j); });
 }
 
 // Keys as the panels of k^T, a block of keys after the other.
@@ -53,24 +69,31 @@ void pack_transposed(T* packed, const T* rows, int64_t rs, int64_t size, int64_t
   }
 }
 
-// n columns of a packed block of keys, of which `left` remain: up to whole panels, whose width is that of their packing.
-template <class T> PYDL_INLINE int64_t whole_panels(int64_t n, int64_t left) {
+// n columns of a packed block of keys, of which `left` remain: up to whole panels, whose width is that of their
+// packing.
+template <class T>
+PYDL_INLINE int64_t whole_panels(int64_t n, int64_t left) {
   const int64_t block = left < blocking<T>().keys ? left : blocking<T>().keys, panel = gemm<T>().blocking.nr;
   const int64_t whole = (n + panel - 1) / panel * panel;
   return whole < block ? whole : block;
 }
 
-template <class T> void pack(T* keys, T* values, const AttentionHead<T>& h, int64_t begin, int64_t end) {
+template <class T>
+void pack(T* keys, T* values, const AttentionHead<T>& h, int64_t begin, int64_t end) {
   pack_transposed(keys + begin * h.size, h.k, h.k_rs, h.size, begin, end);
-  copy_rows(values + begin * blocking<T>().padded(h.value_size), h.v + begin * h.v_rs, h.v_rs, end - begin, h.value_size);
+  copy_rows(values + begin * blocking<T>().padded(h.value_size), h.v + begin * h.v_rs, h.v_rs, end - begin,
+            h.value_size);
 }
 
 // ---- a tile of scores ----------------------------------------------------------------------------------------------
 // Columns [j, j + n) of the scores of queries [i, i + rows).
-struct TileRange { int64_t i, rows, j, n; };
+struct TileRange {
+  int64_t i, rows, j, n;
+};
 
 // Adds the bias, puts -inf where a score does not count and behind the tile, up to a whole vector.
-template <class T> void mask_tile(T* scores, const AttentionHead<T>& h, const TileRange& t) {
+template <class T>
+void mask_tile(T* scores, const AttentionHead<T>& h, const TileRange& t) {
   constexpr int64_t L = vec<T>::size;
   const int64_t padded = (t.n + L - 1) / L * L;
   for (int64_t r = 0; r < t.rows; ++r, scores += kPitch<T>) {
@@ -90,7 +113,8 @@ template <class T> void mask_tile(T* scores, const AttentionHead<T>& h, const Ti
 }
 
 // What a thread holds of a block of queries: dense rows, and the running maximum and sum of each softmax.
-template <class T> struct QueryBlock {
+template <class T>
+struct QueryBlock {
   T *q, *scores, *out, *top, *sum, *keep;
   int64_t size, value_size;  // pitches of q and out
   QueryBlock(T* scratch, const AttentionHead<T>& h) {
@@ -106,7 +130,8 @@ template <class T> struct QueryBlock {
 };
 
 // Row r of a tile: scores become weights relative to the largest score so far, and what came before is scaled to it.
-template <class T> PYDL_INLINE void softmax_row(QueryBlock<T>& b, int64_t r, int64_t n, bool first) {
+template <class T>
+PYDL_INLINE void softmax_row(QueryBlock<T>& b, int64_t r, int64_t n, bool first) {
   constexpr int64_t L = vec<T>::size;
   using V = vec<T>;
   T* const row = b.scores + r * kPitch<T>;
@@ -143,7 +168,8 @@ template <class T> PYDL_INLINE void softmax_row(QueryBlock<T>& b, int64_t r, int
   for (int64_t j = 0; j < b.value_size; j += L) (V::load(out + j) * factor).store(out + j);
 }
 
-template <class T> PYDL_INLINE void drop(T* row, const T* keep, int64_t n) {
+template <class T>
+PYDL_INLINE void drop(T* row, const T* keep, int64_t n) {
   for (int64_t j = 0; j < n; j += vec<T>::size) (vec<T>::load(row + j) * vec<T>::load(keep + j)).store(row + j);
 }
 
@@ -176,8 +202,8 @@ void forward(T* out, int64_t out_rs, T* lse, const AttentionHead<T>& h, const T*
     }
     const Left<T> weights{b.scores, kPitch<T>, 1};
     if (keys) {
-      gemm<T>().block(product<T>(rows, b.value_size, tile.n, weights, {values + j * b.value_size, b.value_size, 1, false},
-                                 b.out, b.value_size, 1, 1));
+      gemm<T>().block(product<T>(rows, b.value_size, tile.n, weights,
+                                 {values + j * b.value_size, b.value_size, 1, false}, b.out, b.value_size, 1, 1));
     } else {
       gemm<T>().block(product<T>(rows, h.value_size, tile.n, weights, {h.v + j * h.v_rs, h.v_rs, 1, false}, b.out,
                                  b.value_size, 1, 1));
@@ -186,7 +212,8 @@ void forward(T* out, int64_t out_rs, T* lse, const AttentionHead<T>& h, const T*
   for (int64_t r = 0; r < rows; ++r) {
     const vec<T> factor(b.sum[r] == 0 ? T(0) : h.dropout.scale / b.sum[r]);
     T *const to = out + (begin + r) * out_rs, *const from = b.out + r * b.value_size;
-    for_vectors<T>(h.value_size, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE { lanes.store(lanes.load(from + j) * factor, to + j); });
+    for_vectors<T>(h.value_size, [&](int64_t j, auto lanes)
+                                     PYDL_FORCE_INLINE { lanes.store(lanes.load(from + j) * factor, to + j); });
   }
   if (!lse) return;
   for_vectors<T>(rows, [&](int64_t r, auto lanes) PYDL_FORCE_INLINE {
@@ -218,8 +245,8 @@ void backward(const AttentionHead<T>& h, const AttentionGradient<T>& g, int64_t 
   constexpr AttentionBlocking size = blocking<T>();
   constexpr int64_t L = vec<T>::size;
   const int64_t e = size.padded(h.size), ev = size.padded(h.value_size), columns = end - begin;
-  T* const keys = scratch;                                       // panels of k^T
-  T* const values = keys + size.padded(columns) * h.size;        // panels of v^T
+  T* const keys = scratch;                                 // panels of k^T
+  T* const values = keys + size.padded(columns) * h.size;  // panels of v^T
   T* const key_rows = values + size.padded(columns) * h.value_size;
   T* const dk = key_rows + columns * e;
   T* const dv = dk + columns * e;
@@ -254,27 +281,27 @@ void backward(const AttentionHead<T>& h, const AttentionGradient<T>& g, int64_t 
       const TileRange tile{i, rows, j, n};
       gemm<T>().block(product<T>(rows, whole, h.size, {q + i * e, e, 1}, {keys + at * h.size, 0, 1, true}, scores,
                                  kPitch<T>, h.scale, 0));
-      gemm<T>().block(product<T>(rows, whole, h.value_size, {grad + i * ev, ev, 1}, {values + at * h.value_size, 0, 1, true},
-                                 dscores, kPitch<T>, 1, 0));
+      gemm<T>().block(product<T>(rows, whole, h.value_size, {grad + i * ev, ev, 1},
+                                 {values + at * h.value_size, 0, 1, true}, dscores, kPitch<T>, 1, 0));
       if (h.bias || h.allowed || n % L != 0 || (h.causal && j + n > i + 1)) mask_tile(scores, h, tile);
       for (int64_t r = 0; r < rows; ++r) {
-        if (h.dropout.keep)
-          h.dropout.keep(h.dropout.context, keep, h.dropout.first + (i + r) * h.keys + j, n);
+        if (h.dropout.keep) h.dropout.keep(h.dropout.context, keep, h.dropout.first + (i + r) * h.keys + j, n);
         gradient_row(scores + r * kPitch<T>, dscores + r * kPitch<T>, g.lse[i + r], delta[i + r],
                      h.dropout.keep ? keep : nullptr, h.dropout.scale, n);
       }
-      gemm<T>().block(product<T>(n, ev, rows, {scores, 1, kPitch<T>}, {grad + i * ev, ev, 1, false}, dv + at * ev, ev,
-                                 1, 1));
-      gemm<T>().block(product<T>(n, e, rows, {dscores, 1, kPitch<T>}, {q + i * e, e, 1, false}, dk + at * e, e, h.scale,
-                                 1));
-      gemm<T>().block(product<T>(rows, e, n, {dscores, kPitch<T>, 1}, {key_rows + at * e, e, 1, false}, dq + i * e, e,
-                                 h.scale, 1));
+      gemm<T>().block(
+          product<T>(n, ev, rows, {scores, 1, kPitch<T>}, {grad + i * ev, ev, 1, false}, dv + at * ev, ev, 1, 1));
+      gemm<T>().block(
+          product<T>(n, e, rows, {dscores, 1, kPitch<T>}, {q + i * e, e, 1, false}, dk + at * e, e, h.scale, 1));
+      gemm<T>().block(
+          product<T>(rows, e, n, {dscores, kPitch<T>, 1}, {key_rows + at * e, e, 1, false}, dq + i * e, e, h.scale, 1));
     }
   }
   const auto give = [](T* to, int64_t rs, const T* from, int64_t rows, int64_t n) {
     const int64_t pitch = blocking<T>().padded(n);
     for (int64_t i = 0; i < rows; ++i)
-      for_vectors<T>(n, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE { lanes.store(lanes.load(from + i * pitch + j), to + i * rs + j); });
+      for_vectors<T>(n, [&](int64_t j, auto lanes)
+                            PYDL_FORCE_INLINE { lanes.store(lanes.load(from + i * pitch + j), to + i * rs + j); });
   };
   give(g.dq, g.dq_rs, dq, h.queries, h.size);
   if (!g.last) return;
@@ -282,7 +309,8 @@ void backward(const AttentionHead<T>& h, const AttentionGradient<T>& g, int64_t 
   give(g.dv + begin * g.dv_rs, g.dv_rs, dv, columns, h.value_size);
 }
 
-template <class T> constexpr AttentionKernels<T> make() {
+template <class T>
+constexpr AttentionKernels<T> make() {
 #define KERNEL(name, result, args) &name<T>,
   return {
 #include "kernels/attention.inc"

@@ -6,7 +6,8 @@
 namespace pydl {
 
 // Writes 1 (kept) or 0 (dropped) for weights first, first + 1, ... of the whole call.
-template <class T> struct AttentionDropout {
+template <class T>
+struct AttentionDropout {
   void (*keep)(const void* context, T* out, int64_t first, int64_t n) = nullptr;  // null: nothing is dropped
   const void* context = nullptr;
   int64_t first = 0;  // of this head's [queries, keys] weights
@@ -15,14 +16,15 @@ template <class T> struct AttentionDropout {
 
 // One head of one sample. Rows lie *_rs elements apart, their elements side by side.
 //   scores = scale * q k^T + bias, -inf where not allowed;  weights = softmax(scores);  out = dropout(weights) v
-template <class T> struct AttentionHead {
+template <class T>
+struct AttentionHead {
   int64_t queries, keys, size, value_size;
   const T *q, *k, *v;
   int64_t q_rs, k_rs, v_rs;
   T scale;
-  bool causal;               // query i sees keys 0 .. i only
-  const T* bias;             // [queries, keys], rows bias_rs apart (0: one row for all); may be null
-  const bool* allowed;       // the same
+  bool causal;          // query i sees keys 0 .. i only
+  const T* bias;        // [queries, keys], rows bias_rs apart (0: one row for all); may be null
+  const bool* allowed;  // the same
   int64_t bias_rs, allowed_rs;
   AttentionDropout<T> dropout;
 
@@ -31,13 +33,14 @@ template <class T> struct AttentionHead {
 };
 
 // The results of a head, and what its backward is given and gives.
-template <class T> struct AttentionGradient {
+template <class T>
+struct AttentionGradient {
   const T *grad, *out;  // [queries, value_size], rows *_rs apart
   int64_t grad_rs, out_rs;
-  const T* lse;         // [queries]
-  T *dq, *dk, *dv;      // rows *_rs apart
+  const T* lse;     // [queries]
+  T *dq, *dk, *dv;  // rows *_rs apart
   int64_t dq_rs, dk_rs, dv_rs;
-  bool first, last;     // of the query heads that share these keys: dk and dv are theirs together
+  bool first, last;  // of the query heads that share these keys: dk and dv are theirs together
 };
 
 // Tiles are `queries` x `keys` scores, which stay in the L2 cache with their operands.
@@ -60,8 +63,9 @@ struct AttentionBlocking {
   }
 };
 
-template <class T> struct AttentionKernels {
-#define KERNEL(name, result, args) result (*name) args;
+template <class T>
+struct AttentionKernels {
+#define KERNEL(name, result, args) result(*name) args;
 #include "kernels/attention.inc"
 #undef KERNEL
   AttentionBlocking blocking;
