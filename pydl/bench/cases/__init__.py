@@ -1,6 +1,7 @@
 """All benchmark cases, by group. A new operator's case is one row in the module of its family."""
 
 from pydl.bench.cases import (
+    attention,
     calls,
     conv,
     images,
@@ -9,6 +10,7 @@ from pydl.bench.cases import (
     optimizers,
     pointwise,
     pool,
+    recurrent,
     reductions,
     rowwise,
     text,
@@ -25,6 +27,8 @@ GROUPS = [
     *conv.GROUPS,
     *images.GROUPS,
     *pool.GROUPS,
+    *recurrent.GROUPS,
+    *attention.GROUPS,
     *optimizers.GROUPS,
     *text.GROUPS,
     *training.GROUPS,
