@@ -278,5 +278,4 @@ def test_as_good_as_gensim(algorithm, data_or_fail):
     index = {word: i for i, word in enumerate(ours.vocab)}
     got = told_apart(ours.vectors.numpy(), ours.output_vectors.numpy(), index, held_out)
     want = told_apart(theirs.wv.vectors, theirs.syn1neg, theirs.wv.key_to_index, held_out)
-    print(algorithm, got, want)
     assert got > want - 0.01
