@@ -4,6 +4,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/cast.h"
 #include "kernels/conv.h"
+#include "kernels/embedding.h"
 #include "kernels/gemm.h"
 #include "kernels/move.h"
 #include "kernels/optim.h"
@@ -28,6 +29,7 @@ namespace pydl {
   ROW(PoolKernels, pool)            \
   ROW(TapsKernels, taps)            \
   ROW(ScatterKernels, scatter)      \
+  ROW(EmbeddingKernels, embedding)  \
   ROW(OptimKernels, optim)          \
   ROW(RooflineKernels, roofline)
 
