@@ -4,6 +4,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/cast.h"
 #include "kernels/conv.h"
+#include "kernels/ctc.h"
 #include "kernels/embedding.h"
 #include "kernels/gemm.h"
 #include "kernels/move.h"
@@ -30,6 +31,7 @@ namespace pydl {
   ROW(TapsKernels, taps)            \
   ROW(ScatterKernels, scatter)      \
   ROW(EmbeddingKernels, embedding)  \
+  ROW(CtcKernels, ctc)              \
   ROW(OptimKernels, optim)          \
   ROW(RooflineKernels, roofline)
 
