@@ -103,7 +103,6 @@ Tensor sum(const PointwiseRow& row, const Operand& a, const Operand& b, const Sc
   if (!a.is_tensor() || !b.is_tensor()) refuse(row, {{a, b}});
   const Tensor &x = a.tensor(), &y = b.tensor();
   const bool in_place = out.kind == Out::Kind::Inplace;
-  if (autograd::needed(x, y)) fail(row.name, ": expected tensors that require no gradient beside a row-sparse one (use no_grad)");
   if (x.is_sparse() && y.is_sparse()) {
     SparseRows rows = joined(row.name, x, y, factor);
     if (!in_place) return sparse_rows(rows.indices, rows.values, x.sizes(), rows.coalesced);
@@ -136,6 +135,9 @@ Scalar negative(const Scalar& s) { return s.is_float() ? Scalar(-s.to_double()) 
 
 Tensor sparse_pointwise(const PointwiseRow& row, std::span<const Operand> in, std::span<const Scalar> params, const Out& out) {
   const std::string_view op = row.name;
+  for (const Operand& o : in)
+    if (o.is_tensor() && autograd::needed(o.tensor()))
+      fail(row.name, ": expected tensors that require no gradient where one is row-sparse (use no_grad), got one that does");
   if (out.kind == Out::Kind::Given) refuse(row, in);
   if (op == "add" || op == "sub") return sum(row, in[0], in[1], Scalar(op == "add" ? 1 : -1), out);
   if (op == "add_scaled") return sum(row, in[0], in[1], params[0], out);

@@ -3,6 +3,7 @@
 from pydl.bench.cases import (
     calls,
     conv,
+    embedding,
     images,
     matmul,
     move,
@@ -24,6 +25,7 @@ GROUPS = [
     *conv.GROUPS,
     *images.GROUPS,
     *pool.GROUPS,
+    *embedding.GROUPS,
     *optimizers.GROUPS,
     *training.GROUPS,
 ]
