@@ -7,7 +7,7 @@ None, a tensor, or tuples, lists and dictionaries of those.
 >>> import pydl
 >>> from pydl.text.decoding import greedy_search
 >>> def step(tokens, state):  # counts upwards
-...     return pydl.nn.functional.one_hot(tokens + 1, 6).float(), state
+...     return pydl.nn.functional.one_hot((tokens + 1) % 6, 6).float(), state
 >>> greedy_search(step, pydl.tensor([0, 2]), max_length=4, end=5)
 tensor([[1, 2, 3, 4],
         [3, 4, 5, 5]])
