@@ -1,6 +1,7 @@
 """All benchmark cases, by group. A new operator's case is one row in the module of its family."""
 
 from pydl.bench.cases import (
+    attention,
     calls,
     conv,
     embedding,
@@ -10,6 +11,7 @@ from pydl.bench.cases import (
     optimizers,
     pointwise,
     pool,
+    recurrent,
     reductions,
     rowwise,
     training,
@@ -26,6 +28,8 @@ GROUPS = [
     *images.GROUPS,
     *pool.GROUPS,
     *embedding.GROUPS,
+    *recurrent.GROUPS,
+    *attention.GROUPS,
     *optimizers.GROUPS,
     *training.GROUPS,
 ]
