@@ -22,8 +22,10 @@ constexpr const char* kOp = "ctc_loss";
 
 // Lengths as int64 [batch] in [0, most].
 Tensor checked_lengths(const char* what, const Tensor& lengths, int64_t batch, int64_t most) {
-  if (!is_integral(lengths.dtype()) || lengths.dtype() == DType::Bool) fail<TypeError>(kOp, ": expected integers as ", what, ", got ", lengths);
-  if (lengths.numel() != batch) fail<ShapeError>(kOp, ": expected ", batch, " ", what, ", one a sequence, got ", lengths);
+  if (!is_integral(lengths.dtype()) || lengths.dtype() == DType::Bool)
+    fail<TypeError>(kOp, ": expected integers as ", what, ", got ", lengths);
+  if (lengths.numel() != batch)
+    fail<ShapeError>(kOp, ": expected ", batch, " ", what, ", one a sequence, got ", lengths);
   const Tensor dense = reshape(contiguous(cast(lengths.alias(), DType::Int64)), Dims{batch});
   for (int64_t b = 0; b < batch; ++b)
     if (const int64_t n = dense.data<int64_t>()[b]; n < 0 || n > most)
@@ -35,8 +37,8 @@ Tensor checked_lengths(const char* what, const Tensor& lengths, int64_t batch, i
 struct Sequences {
   int64_t frames, batch, classes;
   Tensor input_lengths, target_lengths;
-  Tensor labels;                        // int64: all states of all sequences, and their margins
-  std::vector<int64_t> state, alpha;    // [batch + 1]: where those of a sequence begin
+  Tensor labels;                      // int64: all states of all sequences, and their margins
+  std::vector<int64_t> state, alpha;  // [batch + 1]: where those of a sequence begin
 
   int64_t input_length(int64_t b) const { return input_lengths.data<int64_t>()[b]; }
   int64_t target_length(int64_t b) const { return target_lengths.data<int64_t>()[b]; }
@@ -48,8 +50,10 @@ struct Sequences {
     if (targets.dtype() != DType::Int64 && targets.dtype() != DType::Int32)
       fail<TypeError>(kOp, ": expected int64 or int32 targets, got ", targets);
     const bool padded = targets.dim() == 2;
-    if (!padded && targets.dim() != 1) fail<ShapeError>(kOp, ": expected targets (batch, length) or (sum of lengths), got ", targets);
-    if (padded && targets.size(0) != batch) fail<ShapeError>(kOp, ": expected targets of ", batch, " sequences, got ", targets);
+    if (!padded && targets.dim() != 1)
+      fail<ShapeError>(kOp, ": expected targets (batch, length) or (sum of lengths), got ", targets);
+    if (padded && targets.size(0) != batch)
+      fail<ShapeError>(kOp, ": expected targets of ", batch, " sequences, got ", targets);
     input_lengths = checked_lengths("input_lengths", inputs, batch, frames);
     target_lengths = checked_lengths("target_lengths", lengths, batch, padded ? targets.size(1) : targets.numel());
     state = alpha = {0};
@@ -68,7 +72,8 @@ struct Sequences {
       const int64_t* const own = padded ? at + b * targets.size(1) : at;
       for (int64_t i = 0; i < target_length(b); ++i) {
         if (own[i] < 0 || own[i] >= classes || own[i] == blank)
-          fail<IndexError>(kOp, ": expected targets in [0, ", classes - 1, "] other than the blank ", blank, ", got ", own[i], " in sequence ", b);
+          fail<IndexError>(kOp, ": expected targets in [0, ", classes - 1, "] other than the blank ", blank, ", got ",
+                           own[i], " in sequence ", b);
         labels.data<int64_t>()[state[size_t(b)] + 2 * i + 1] = own[i];
       }
       if (!padded) at += target_length(b);
@@ -81,7 +86,8 @@ struct Sequences {
     const int64_t* const label = labels.data<int64_t>() + state[size_t(b)];
     const int64_t n = states(b);
     constexpr T kNever = -std::numeric_limits<T>::infinity();
-    for (int64_t s = 0; s < n + kCtcMargin; ++s) skip[s] = s % 2 && s > 1 && s < n && label[s] != label[s - 2] ? T(0) : kNever;
+    for (int64_t s = 0; s < n + kCtcMargin; ++s)
+      skip[s] = s % 2 && s > 1 && s < n && label[s] != label[s - 2] ? T(0) : kNever;
     return {label, skip, n};
   }
 };
@@ -94,9 +100,10 @@ void for_sequences(const Sequences& q, F&& f) {
   });
 }
 
-// The gradient where `scale` [batch] is that of each loss. A sequence without a likelihood has the gradient NaN, or 0 with
-// zero_infinity.
-Tensor gradient(const Tensor& log_probs, const Tensor& alpha, const Tensor& losses, const Tensor& scale, const Sequences& q, bool zero_infinity) {
+// The gradient where `scale` [batch] is that of each loss. A sequence without a likelihood has the gradient NaN, or 0
+// with zero_infinity.
+Tensor gradient(const Tensor& log_probs, const Tensor& alpha, const Tensor& losses, const Tensor& scale,
+                const Sequences& q, bool zero_infinity) {
   const Tensor grad = zeros(log_probs.sizes(), log_probs.dtype());
   visit_float(log_probs.dtype(), [&]<class T>(type_tag<T>) {
     for_sequences(q, [&](int64_t b) {
@@ -105,15 +112,15 @@ Tensor gradient(const Tensor& log_probs, const Tensor& alpha, const Tensor& loss
       if (frames == 0 || (zero_infinity && std::isinf(loss))) return;
       const Workspace<T> skip(width), work(3 * width);
       kernels<T>().ctc.backward(grad.data<T>() + b * q.classes, work.data(), alpha.data<T>() + q.alpha[size_t(b)],
-                                log_probs.data<T>() + b * q.classes, step, q.path(b, skip.data()), frames, q.classes, -loss,
-                                scale.data<T>()[b]);
+                                log_probs.data<T>() + b * q.classes, step, q.path(b, skip.data()), frames, q.classes,
+                                -loss, scale.data<T>()[b]);
     });
   });
   return grad;
 }
 
-Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Tensor& input_lengths, const Tensor& target_lengths,
-                int64_t blank, std::string_view reduction, bool zero_infinity) {
+Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Tensor& input_lengths,
+                const Tensor& target_lengths, int64_t blank, std::string_view reduction, bool zero_infinity) {
   Call call(kOp);
   if (!is_floating(log_probs.dtype())) fail<TypeError>(kOp, ": expected floating point log_probs, got ", log_probs);
   if (log_probs.dim() != 3) fail<ShapeError>(kOp, ": expected log_probs (frames, batch, classes), got ", log_probs);
@@ -160,7 +167,8 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Tensor& in
 
 const Operator ops[] = {
     {&ctc_loss,
-     "ctc_loss(Tensor log_probs, Tensor targets, Tensor input_lengths, Tensor target_lengths, int blank=0, str reduction='mean', "
+     "ctc_loss(Tensor log_probs, Tensor targets, Tensor input_lengths, Tensor target_lengths, int blank=0, str "
+     "reduction='mean', "
      "bool zero_infinity=False) -> Tensor",
      kNN, "Minus the log-probability of the targets under all alignments with log_probs (frames, batch, classes)."},
 };

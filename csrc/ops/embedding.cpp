@@ -1,6 +1,6 @@
-// Rows of a table by number: embedding, and embedding_bag, which adds up (averages, takes the maximum of) several. Their
-// gradient for the table is dense, or row-sparse on request. Sorted row numbers give every row of the dense one to one
-// thread, which adds in the order of the indices; a row that no index names is only zeroed.
+// Rows of a table by number: embedding, and embedding_bag, which adds up (averages, takes the maximum of) several.
+// Their gradient for the table is dense, or row-sparse on request. Sorted row numbers give every row of the dense one
+// to one thread, which adds in the order of the indices; a row that no index names is only zeroed.
 #include "autograd/node.h"
 #include "kernels/table.h"
 #include "ops/call.h"
@@ -26,7 +26,8 @@ struct TableGradient {
 };
 
 void check_table(const char* op, const Tensor& weight, const TableGradient& how) {
-  if (weight.dim() != 2) fail<ShapeError>(op, ": expected a table (num_embeddings, embedding_dim) as weight, got ", weight);
+  if (weight.dim() != 2)
+    fail<ShapeError>(op, ": expected a table (num_embeddings, embedding_dim) as weight, got ", weight);
   if (how.sparse && how.by_frequency)
     fail<ValueError>(op, ": expected scale_grad_by_freq=False with sparse=True, got both");
 }
@@ -38,7 +39,8 @@ Tensor row_numbers(const char* op, const Tensor& indices, const Tensor& weight) 
 
 // The gradient of the table, dense: row r gets scale[k] * g[source[k]] for every k with index[k] == r, in ascending k.
 // Undefined `source` is 0, 1, 2 ...; undefined `scale` ones.
-Tensor dense_gradient(const Tensor& g, const Tensor& index, const Tensor& source, const Tensor& scale, const TableGradient& how) {
+Tensor dense_gradient(const Tensor& g, const Tensor& index, const Tensor& source, const Tensor& scale,
+                      const TableGradient& how) {
   const DType t = compute_dtype(g.dtype());
   const Tensor from = contiguous(cast(g, t)), dw = zeros(how.sizes, t);
   const Segments same(index);
@@ -92,7 +94,8 @@ Tensor sparse_gradient(const Tensor& values, const Tensor& index, const TableGra
 
 }  // namespace
 
-Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding_idx, bool scale_grad_by_freq, bool sparse) {
+Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding_idx, bool scale_grad_by_freq,
+                 bool sparse) {
   Call call("embedding");
   const TableGradient how{Dims(weight.sizes()), padding_idx, scale_grad_by_freq, sparse};
   check_table(call.op, weight, how);
@@ -122,8 +125,8 @@ Mode parse_mode(std::string_view mode) {
 
 // The bags without their padding: bag b holds index[begin[b]] .. index[begin[b + 1] - 1].
 struct Bags {
-  Tensor index, bag_of;         // int64 [n]
-  Tensor kept;                  // the places of what is left, where padding was left out
+  Tensor index, bag_of;  // int64 [n]
+  Tensor kept;           // the places of what is left, where padding was left out
   std::vector<int64_t> begin;
   int64_t count() const { return int64_t(begin.size()) - 1; }
   int64_t size(int64_t b) const { return begin[size_t(b) + 1] - begin[size_t(b)]; }
@@ -192,7 +195,8 @@ Tensor bag_maxima(const Tensor& weight, const Bags& bags, const TableGradient& h
   if (autograd::needed(weight))
     autograd::record("EmbeddingBagBackward", result, {weight}, [how, winner](const Tensor& g) {
       const Tensor none = lt(winner, Operand(0));
-      return scatter_add_(zeros(how.sizes, g.dtype()), 0, masked_fill(winner, none, Operand(0)), masked_fill(g, none, Operand(0)));
+      return scatter_add_(zeros(how.sizes, g.dtype()), 0, masked_fill(winner, none, Operand(0)),
+                          masked_fill(g, none, Operand(0)));
     });
   return result;
 }
@@ -216,7 +220,9 @@ Tensor factor_gradient(const Tensor& g, const Tensor& weight, const Bags& bags) 
 Tensor bag_sums(const Tensor& weight, const Tensor& given, const Bags& bags, Mode mode, const TableGradient& how) {
   const DType t = compute_dtype(weight.dtype());
   const Tensor table = contiguous(cast(weight.alias(), t));
-  auto factors = [=](const Tensor& from) { return !from.defined() || !bags.kept.defined() ? from : index(from, {bags.kept}); };
+  auto factors = [=](const Tensor& from) {
+    return !from.defined() || !bags.kept.defined() ? from : index(from, {bags.kept});
+  };
   const Tensor scale = given.defined() ? contiguous(cast(factors(given.alias()), t)) : Tensor();
   const Tensor y = Tensor::empty(Dims{bags.count(), table.size(1)}, t);
   visit_float(t, [&]<class T>(type_tag<T>) {
@@ -231,30 +237,37 @@ Tensor bag_sums(const Tensor& weight, const Tensor& given, const Bags& bags, Mod
   });
   const Tensor result = cast(y, weight.dtype());
   if (autograd::needed(weight, given)) {
-    const bool wants_weight = autograd::requires_grad(weight), wants_given = given.defined() && autograd::requires_grad(given);
+    const bool wants_weight = autograd::requires_grad(weight),
+               wants_given = given.defined() && autograd::requires_grad(given);
     autograd::record("EmbeddingBagBackward", result, {weight, given},
-                     [=, table_saved = autograd::save(wants_given ? weight : Tensor()), given_saved = autograd::save(given)](const Tensor& g) {
-      const Tensor table = table_saved, from = given_saved;
-      const Tensor scale = mode == Mode::Mean ? bags.shares(g.dtype()) : factors(from);
-      auto values = [&] {
-        const Tensor rows = index(g, {bags.bag_of});
-        return scale.defined() ? mul(rows, unsqueeze(scale, 1)) : rows;
-      };
-      Tensor dweight, dgiven;
-      if (wants_weight) {
-        if (autograd::grad_enabled()) dweight = composite_gradient(values(), bags.index, how);
-        else if (how.sparse) dweight = sparse_gradient(values(), bags.index, how);
-        else
-          dweight = dense_gradient(g, bags.index, bags.bag_of,
-                                   scale.defined() ? contiguous(cast(scale, compute_dtype(g.dtype()))) : scale, how);
-      }
-      if (wants_given) {
-        const bool recorded = autograd::grad_enabled();
-        dgiven = recorded ? sum(mul(index(table, {bags.index}), index(g, {bags.bag_of})), Dims{1}) : factor_gradient(g, table, bags);
-        if (bags.kept.defined()) dgiven = index_put_(zeros(from.sizes(), dgiven.dtype()), {bags.kept}, dgiven, false);
-      }
-      return Tensors{dweight, dgiven};
-    });
+                     [=, table_saved = autograd::save(wants_given ? weight : Tensor()),
+                      given_saved = autograd::save(given)](const Tensor& g) {
+                       const Tensor table = table_saved, from = given_saved;
+                       const Tensor scale = mode == Mode::Mean ? bags.shares(g.dtype()) : factors(from);
+                       auto values = [&] {
+                         const Tensor rows = index(g, {bags.bag_of});
+                         return scale.defined() ? mul(rows, unsqueeze(scale, 1)) : rows;
+                       };
+                       Tensor dweight, dgiven;
+                       if (wants_weight) {
+                         if (autograd::grad_enabled())
+                           dweight = composite_gradient(values(), bags.index, how);
+                         else if (how.sparse)
+                           dweight = sparse_gradient(values(), bags.index, how);
+                         else
+                           dweight = dense_gradient(
+                               g, bags.index, bags.bag_of,
+                               scale.defined() ? contiguous(cast(scale, compute_dtype(g.dtype()))) : scale, how);
+                       }
+                       if (wants_given) {
+                         const bool recorded = autograd::grad_enabled();
+                         dgiven = recorded ? sum(mul(index(table, {bags.index}), index(g, {bags.bag_of})), Dims{1})
+                                           : factor_gradient(g, table, bags);
+                         if (bags.kept.defined())
+                           dgiven = index_put_(zeros(from.sizes(), dgiven.dtype()), {bags.kept}, dgiven, false);
+                       }
+                       return Tensors{dweight, dgiven};
+                     });
   }
   return result;
 }
@@ -269,9 +282,11 @@ Tensor embedding_bag(const Tensor& weight, const Tensor& indices, const Tensor& 
   const Mode m = parse_mode(mode);
   if (indices.dim() != 1) fail<ShapeError>(call.op, ": expected indices (n), got ", indices);
   if (per_sample_weights.defined()) {
-    if (m != Mode::Sum) fail<NotImplementedError>(call.op, ": expected mode 'sum' with per_sample_weights, got '", mode, "'");
+    if (m != Mode::Sum)
+      fail<NotImplementedError>(call.op, ": expected mode 'sum' with per_sample_weights, got '", mode, "'");
     if (!same(per_sample_weights.sizes(), indices.sizes()))
-      fail<ShapeError>(call.op, ": expected per_sample_weights of shape ", show(indices.sizes()), ", got ", per_sample_weights);
+      fail<ShapeError>(call.op, ": expected per_sample_weights of shape ", show(indices.sizes()), ", got ",
+                       per_sample_weights);
     if (per_sample_weights.dtype() != weight.dtype())
       fail<TypeError>(call.op, ": expected per_sample_weights of dtype ", weight.dtype(), ", got ", per_sample_weights);
   }
@@ -283,10 +298,12 @@ Tensor embedding_bag(const Tensor& weight, const Tensor& indices, const Tensor& 
 
 const Operator ops[] = {
     {&embedding,
-     "embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
+     "embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) "
+     "-> Tensor",
      kFunction, "The rows of weight (num_embeddings, embedding_dim) at indices (*): (*, embedding_dim)."},
     {&embedding_bag,
-     "embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, str mode='mean', bool sparse=False, "
+     "embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, str mode='mean', "
+     "bool sparse=False, "
      "Tensor? per_sample_weights=None, bool include_last_offset=False, int padding_idx=-1) -> Tensor",
      kNN, "The sum, mean or maximum of the rows of weight that each bag of indices names: (bags, embedding_dim)."},
 };

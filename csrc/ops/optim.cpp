@@ -143,17 +143,18 @@ class Update {
     auto fetch = [bytes = std::min<int64_t>(cols * int64_t(sizeof(T)), 1024)](const T* row) {
       for (int64_t b = 0; row && b < bytes; b += 64) __builtin_prefetch(reinterpret_cast<const char*>(row) + b, 1);
     };
-    parallel_for(n, std::max<int64_t>(1, kUnit * kGrainUnits / std::max<int64_t>(cols, 1)), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        if (i + kAhead < end) {
-          fetch(row_of(whole.param, i + kAhead));
-          for (T* state : whole.state) fetch(row_of(state, i + kAhead));
-        }
-        ParamSlice<T> row{row_of(whole.param, i), values.template data<T>() + i * cols, {}, cols};
-        for (int k = 0; k < 3; ++k) row.state[k] = row_of(whole.state[k], i);
-        function(row, step);
-      }
-    });
+    parallel_for(n, std::max<int64_t>(1, kUnit * kGrainUnits / std::max<int64_t>(cols, 1)),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i) {
+                     if (i + kAhead < end) {
+                       fetch(row_of(whole.param, i + kAhead));
+                       for (T* state : whole.state) fetch(row_of(state, i + kAhead));
+                     }
+                     ParamSlice<T> row{row_of(whole.param, i), values.template data<T>() + i * cols, {}, cols};
+                     for (int k = 0; k < 3; ++k) row.state[k] = row_of(whole.state[k], i);
+                     function(row, step);
+                   }
+                 });
   }
 
   const List &params_, &grads_;
@@ -188,7 +189,8 @@ bool has_sparse(const List& grads) {
 
 // The momentum of row-sparse gradients holds all rows that ever had one, and all of these move. A dense momentum makes
 // such a gradient dense.
-void sgd_with_sparse_momentum(const char* op, const List& params, const List& grads, const List& buffers, const SgdStep& step) {
+void sgd_with_sparse_momentum(const char* op, const List& params, const List& grads, const List& buffers,
+                              const SgdStep& step) {
   const Update checked(op, params, grads, {}, {&buffers}, Sparse::Taken);
   List dense_params, dense_grads, dense_buffers, moved, moves;
   for (size_t i = 0; i < params.size(); ++i) {
@@ -296,13 +298,9 @@ void radam(const List& params, const List& grads, const List& exp_avgs, const Li
                          if (rectified)
                            size *= std::sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) *
                                    std::sqrt(1 - beta2_t);
-                         return RadamStep{{coupled(weight_decay, decoupled), maximize},
-                                          beta1,
-                                          beta2,
-                                          eps,
-                                          size,
-                                          rectified,
-                                          decay_factor(lr, weight_decay, decoupled)};
+                         return RadamStep{
+                             {coupled(weight_decay, decoupled), maximize}, beta1, beta2, eps, size, rectified,
+                             decay_factor(lr, weight_decay, decoupled)};
                        }),
              [](const auto& k) { return k.radam; });
 }
@@ -311,12 +309,11 @@ void adamax(const List& params, const List& grads, const List& exp_avgs, const L
             double beta1, double beta2, double eps, double weight_decay, bool maximize) {
   Call call("optim.adamax");
   Update update(call.op, params, grads, {&exp_avgs, &exp_infs});
-  update.run(
-      for_steps(call.op, steps, params.size(),
-                [&](double t) {
-                  return AdamaxStep{{weight_decay, maximize}, beta1, beta2, eps, lr / (1 - std::pow(beta1, t))};
-                }),
-      [](const auto& k) { return k.adamax; });
+  update.run(for_steps(call.op, steps, params.size(),
+                       [&](double t) {
+                         return AdamaxStep{{weight_decay, maximize}, beta1, beta2, eps, lr / (1 - std::pow(beta1, t))};
+                       }),
+             [](const auto& k) { return k.adamax; });
 }
 
 void rmsprop(const List& params, const List& grads, const List& square_avgs, const List& grad_avgs,

@@ -89,7 +89,8 @@ namespace {
 }
 
 SparseRows joined(const char* op, const Tensor& a, const Tensor& b, const Scalar& factor) {
-  if (!same(a.sizes(), b.sizes())) fail<ShapeError>(op, ": expected row-sparse tensors of one shape, got ", a, " and ", b);
+  if (!same(a.sizes(), b.sizes()))
+    fail<ShapeError>(op, ": expected row-sparse tensors of one shape, got ", a, " and ", b);
   if (a.dtype() != b.dtype()) fail<TypeError>(op, ": expected row-sparse tensors of one dtype, got ", a, " and ", b);
   const SparseRows &x = a.sparse(), &y = b.sparse();
   const Tensor scaled = factor.equals(1) ? y.values : mul(y.values, Operand(factor));
@@ -109,7 +110,8 @@ Tensor sum(const PointwiseRow& row, const Operand& a, const Operand& b, const Sc
     replace_rows(x, std::move(rows));
     return x;
   }
-  if (!same(x.sizes(), y.sizes())) fail<ShapeError>(row.name, ": expected tensors of one shape, got ", x, " and a row-sparse ", y);
+  if (!same(x.sizes(), y.sizes()))
+    fail<ShapeError>(row.name, ": expected tensors of one shape, got ", x, " and a row-sparse ", y);
   if (x.is_sparse()) {
     if (in_place) refuse(row, {{a, b}});
     return add(to_dense(x), mul(y, Operand(factor)));
@@ -133,11 +135,13 @@ Scalar negative(const Scalar& s) { return s.is_float() ? Scalar(-s.to_double()) 
 
 }  // namespace
 
-Tensor sparse_pointwise(const PointwiseRow& row, std::span<const Operand> in, std::span<const Scalar> params, const Out& out) {
+Tensor sparse_pointwise(const PointwiseRow& row, std::span<const Operand> in, std::span<const Scalar> params,
+                        const Out& out) {
   const std::string_view op = row.name;
   for (const Operand& o : in)
     if (o.is_tensor() && autograd::needed(o.tensor()))
-      fail(row.name, ": expected tensors that require no gradient where one is row-sparse (use no_grad), got one that does");
+      fail(row.name,
+           ": expected tensors that require no gradient where one is row-sparse (use no_grad), got one that does");
   if (out.kind == Out::Kind::Given) refuse(row, in);
   if (op == "add" || op == "sub") return sum(row, in[0], in[1], Scalar(op == "add" ? 1 : -1), out);
   if (op == "add_scaled") return sum(row, in[0], in[1], params[0], out);
@@ -149,7 +153,8 @@ Tensor sparse_pointwise(const PointwiseRow& row, std::span<const Operand> in, st
     return x;
   };
   const bool first = in[0].is_tensor() && in[0].tensor().is_sparse();
-  if ((op == "mul" && in.size() == 2 && (is_number(in[0]) || is_number(in[1]))) || (op == "div" && first && is_number(in[1]))) {
+  if ((op == "mul" && in.size() == 2 && (is_number(in[0]) || is_number(in[1]))) ||
+      (op == "div" && first && is_number(in[1]))) {
     const Tensor& x = first ? in[0].tensor() : in[1].tensor();
     const SparseRows& rows = x.sparse();
     if (!first && !out.fresh()) refuse(row, in);
@@ -175,7 +180,8 @@ const SparseRows& rows_of(const char* op, const Tensor& x) {
 }
 const SparseRows& coalesced_rows_of(const char* op, const Tensor& x) {
   const SparseRows& rows = rows_of(op, x);
-  if (!rows.coalesced) fail(op, ": expected a coalesced tensor, got ", x, " with rows that may repeat; call coalesce() first");
+  if (!rows.coalesced)
+    fail(op, ": expected a coalesced tensor, got ", x, " with rows that may repeat; call coalesce() first");
   return rows;
 }
 
@@ -201,7 +207,9 @@ bool is_coalesced(const Tensor& x) { return rows_of("is_coalesced", x).coalesced
 int64_t nnz(const Tensor& x) { return rows_of("_nnz", x).indices.numel(); }
 int64_t sparse_dim(const Tensor& x) { return x.is_sparse(); }
 int64_t dense_dim(const Tensor& x) { return x.dim() - x.is_sparse(); }
-Tensor as_matrix(const Tensor& indices) { return indices.alias(Dims{1, indices.numel()}, Dims{indices.numel(), 1}, indices.offset()); }
+Tensor as_matrix(const Tensor& indices) {
+  return indices.alias(Dims{1, indices.numel()}, Dims{indices.numel(), 1}, indices.offset());
+}
 Tensor raw_indices(const Tensor& x) { return as_matrix(rows_of("_indices", x).indices); }
 Tensor raw_values(const Tensor& x) { return rows_of("_values", x).values.alias(); }
 Tensor indices(const Tensor& x) { return as_matrix(coalesced_rows_of("indices", x).indices); }
@@ -211,18 +219,24 @@ Tensor to_dense_op(const Tensor& x, std::optional<DType> dtype) { return cast(to
 constexpr int kQuery = kMethod | kNoGrad;
 
 const Operator ops[] = {
-    {&make, "_sparse_rows(Tensor indices, Tensor values, int[] size, bool coalesced) -> Tensor", kFunction | kNoGrad, "A row-sparse tensor."},
+    {&make, "_sparse_rows(Tensor indices, Tensor values, int[] size, bool coalesced) -> Tensor", kFunction | kNoGrad,
+     "A row-sparse tensor."},
     {&is_sparse, "_is_sparse(Tensor input) -> bool", kFunction | kNoGrad, "Is the tensor row-sparse?"},
-    {&coalesce, "coalesce(Tensor input) -> Tensor", kQuery, "A row-sparse tensor with ascending rows, each once; repeated ones are added up."},
-    {&is_coalesced, "is_coalesced(Tensor input) -> bool", kQuery, "Do the rows of a row-sparse tensor ascend, each once?"},
+    {&coalesce, "coalesce(Tensor input) -> Tensor", kQuery,
+     "A row-sparse tensor with ascending rows, each once; repeated ones are added up."},
+    {&is_coalesced, "is_coalesced(Tensor input) -> bool", kQuery,
+     "Do the rows of a row-sparse tensor ascend, each once?"},
     {&nnz, "_nnz(Tensor input) -> int", kQuery, "The number of rows that a row-sparse tensor holds."},
-    {&sparse_dim, "sparse_dim(Tensor input) -> int", kQuery, "The number of sparse dimensions: 1 of a row-sparse tensor, else 0."},
+    {&sparse_dim, "sparse_dim(Tensor input) -> int", kQuery,
+     "The number of sparse dimensions: 1 of a row-sparse tensor, else 0."},
     {&dense_dim, "dense_dim(Tensor input) -> int", kQuery, "The number of dense dimensions."},
-    {&raw_indices, "_indices(Tensor input) -> Tensor", kQuery, "The row numbers (1, n) of a row-sparse tensor, as they are."},
+    {&raw_indices, "_indices(Tensor input) -> Tensor", kQuery,
+     "The row numbers (1, n) of a row-sparse tensor, as they are."},
     {&raw_values, "_values(Tensor input) -> Tensor", kQuery, "The rows (n, ...) of a row-sparse tensor, as they are."},
     {&indices, "indices(Tensor input) -> Tensor", kQuery, "The row numbers (1, n) of a coalesced tensor."},
     {&values, "values(Tensor input) -> Tensor", kQuery, "The rows (n, ...) of a coalesced tensor."},
-    {&to_dense_op, "to_dense(Tensor input, ScalarType? dtype=None) -> Tensor", kMethod, "A dense tensor with the values of a row-sparse one; a dense one itself."},
+    {&to_dense_op, "to_dense(Tensor input, ScalarType? dtype=None) -> Tensor", kMethod,
+     "A dense tensor with the values of a row-sparse one; a dense one itself."},
 };
 
 }  // namespace

@@ -18,9 +18,10 @@ void replace_rows(const Tensor& x, SparseRows rows);
 Tensor coalesce(const Tensor& x);
 Tensor to_dense(const Tensor& x);
 
-// A pointwise operator with a row-sparse operand: sums of sparse tensors, and of a sparse one with a dense one, products
-// with numbers, functions that keep zeros. Raises for all others.
-Tensor sparse_pointwise(const PointwiseRow& row, std::span<const Operand> in, std::span<const Scalar> params, const Out& out);
+// A pointwise operator with a row-sparse operand: sums of sparse tensors, and of a sparse one with a dense one,
+// products with numbers, functions that keep zeros. Raises for all others.
+Tensor sparse_pointwise(const PointwiseRow& row, std::span<const Operand> in, std::span<const Scalar> params,
+                        const Out& out);
 
 // Positions of equal values: those of values[i] are order[start[i]] .. order[start[i + 1] - 1], ascending.
 struct Segments {
@@ -35,11 +36,12 @@ struct Segments {
   void each(int64_t work, F&& f) const {
     constexpr int64_t kGrain = 16 * 1024;
     const int64_t* const at = order.data<int64_t>();
-    parallel_for(start.back(), std::max<int64_t>(1, kGrain / std::max<int64_t>(work, 1)), [&](int64_t begin, int64_t end) {
-      auto i = std::lower_bound(start.begin(), start.end() - 1, begin) - start.begin();
-      for (; i < count() && start[size_t(i)] < end; ++i)
-        f(int64_t(i), at + start[size_t(i)], start[size_t(i) + 1] - start[size_t(i)]);
-    });
+    parallel_for(start.back(), std::max<int64_t>(1, kGrain / std::max<int64_t>(work, 1)),
+                 [&](int64_t begin, int64_t end) {
+                   auto i = std::lower_bound(start.begin(), start.end() - 1, begin) - start.begin();
+                   for (; i < count() && start[size_t(i)] < end; ++i)
+                     f(int64_t(i), at + start[size_t(i)], start[size_t(i) + 1] - start[size_t(i)]);
+                 });
   }
 };
 
