@@ -22,6 +22,7 @@ template <class T> struct ConvBlock {
   int64_t run_length;
   int64_t first_run, all_runs;  // where the block's runs stand among those of the packed weights
   int64_t channels;         // output channels; y's are contiguous
+  bool stream;              // y is written past the cache: all of it aligned whole vectors
 };
 
 // Where the values of a weight tensor go when it is packed. Output channel j has its values in `segments` stretches of

@@ -16,6 +16,18 @@ constexpr int64_t kBlockRows = 1024;
 // A box's share of the L2 cache.
 constexpr int64_t kWindowBytes = 192 * 1024;
 
+// Results from this size on are written past the cache.
+constexpr int64_t kStreamBytes = 8 << 20;
+
+// Whether y is worth that, and all of its pixels are aligned whole vectors.
+template <class T> bool can_stream(const Correlation& c, const Image<T>& y) {
+  constexpr int64_t kLine = 64 / int64_t(sizeof(T));
+  bool aligned = reinterpret_cast<uintptr_t>(y.data) % 64 == 0 && c.channels % kLine == 0 &&
+                 y.batch_stride % kLine == 0;
+  for (int64_t stride : y.stride) aligned &= stride % kLine == 0;
+  return aligned && c.pixels() * c.groups * c.channels * int64_t(sizeof(T)) >= kStreamBytes;
+}
+
 // ---- y from x and the weights --------------------------------------------------------------------------------------
 template <class T>
 void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight, const T* bias,
@@ -34,6 +46,7 @@ void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, cons
   const int64_t parts = std::min(panels, ceil_div(kConvUnits, grid.count()));
   const int64_t part = ceil_div(panels, parts) * kernel_table.panel;
   const bool parallel = worth_threads<T>(double(c.pixels() * c.groups) * double(group));
+  const bool stream = can_stream(c, y);
   for_units(grid.count() * parts, parallel, [&](int64_t unit) {
     const Box box = grid.box(unit / parts);
     const int64_t first = unit % parts * part, last = std::min(c.channels, first + part);
@@ -50,7 +63,7 @@ void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, cons
       for (int64_t r = 0; r < all_runs; r += at_once) {
         const int64_t count = std::min(at_once, all_runs - r);
         const ConvBlock<T> block{box.pixels(), x_at, y_at, count, runs.at.data() + r, runs.length, r, all_runs,
-                                 last - first};
+                                 last - first, stream && r + count == all_runs};
         Epilogue<T> epilogue;
         if (r + count == all_runs) {
           epilogue.row_bias = bias ? bias + g * c.channels + first : nullptr;
@@ -119,7 +132,7 @@ template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Imag
       const Runs runs = make_runs(c, in.pitch, in.origin);
       const int64_t all_runs = int64_t(runs.at.size());
       const ConvBlock<T> block{box.pixels(), x_at, y_at, all_runs, runs.at.data(), runs.length, 0, all_runs,
-                               last - first};
+                               last - first, false};
       for (int64_t g = 0; g < c.groups; ++g)
         kernel_table.correlate_weight(block, sums.data() + (part * c.groups + g) * group + first * c.rows(),
                                       in.data + g * c.reduced,

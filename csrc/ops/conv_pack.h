@@ -31,10 +31,15 @@ inline constexpr int64_t kConvUnits = 8;
 template <class T> bool worth_threads(double multiply_adds) {
   return multiply_adds / (sizeof(T) == 4 ? 50.0 : 25.0) > double(kParallelThresholdNs);
 }
+// f(unit) for all of them, each as soon as a thread is free.
 template <class F> void for_units(int64_t units, bool parallel, F&& f) {
-  parallel_for(units, parallel ? 1 : units, [&](int64_t begin, int64_t end) {
+  auto range = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) f(i);
-  });
+  };
+  if (!parallel || units <= 1) return range(0, units);
+  parallel_ranges(
+      units, 1, [](void* r, int64_t begin, int64_t end) { (*static_cast<decltype(range)*>(r))(begin, end); }, &range,
+      true);
 }
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
