@@ -102,6 +102,8 @@ void correlate_tile(const ConvBlock<T>& b, int64_t p, int64_t j, T* y, const T* 
     PYDL_UNROLL for (int i = 0; i < MR; ++i)
       PYDL_UNROLL for (int v = 0; v < NV; ++v) row.store(acc[i][v], y + b.y_at[p + i], v);
   }
+  if (epilogue.elementwise)
+    for (int i = 0; i < MR; ++i) epilogue.elementwise(y + b.y_at[p + i], (NV - 1) * L + row.last);
 }
 
 // ---- places of runs x channels, summed over pixels -----------------------------------------------------------------

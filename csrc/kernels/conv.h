@@ -43,6 +43,7 @@ template <class T> struct DepthwiseRow {
   const int64_t *x_at, *row;
   int64_t all_taps;         // of the packed weights
   int64_t channels;
+  bool stream;              // as in ConvBlock; who calls orders the writes
 };
 
 // Winograd's tiles: 4x4 of y under 3x3 filters need 6x6 of x, and 36 products.

@@ -4,6 +4,7 @@ from pydl.bench.cases import (
     calls,
     conv,
     images,
+    inference,
     matmul,
     move,
     optimizers,
@@ -26,4 +27,5 @@ GROUPS = [
     *pool.GROUPS,
     *optimizers.GROUPS,
     *training.GROUPS,
+    *inference.GROUPS,
 ]
