@@ -1,8 +1,10 @@
 """All benchmark cases, by group. A new operator's case is one row in the module of its family."""
 
 from pydl.bench.cases import (
+    attention,
     calls,
     conv,
+    embedding,
     images,
     inference,
     matmul,
@@ -10,8 +12,10 @@ from pydl.bench.cases import (
     optimizers,
     pointwise,
     pool,
+    recurrent,
     reductions,
     rowwise,
+    text,
     training,
 )
 
@@ -25,7 +29,11 @@ GROUPS = [
     *conv.GROUPS,
     *images.GROUPS,
     *pool.GROUPS,
+    *embedding.GROUPS,
+    *recurrent.GROUPS,
+    *attention.GROUPS,
     *optimizers.GROUPS,
+    *text.GROUPS,
     *training.GROUPS,
     *inference.GROUPS,
 ]
