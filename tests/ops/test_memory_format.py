@@ -87,8 +87,11 @@ OPEN = {  # operators whose results are wider than the shape that left their ope
 }
 
 
+OPEN_SHAPES = [(2, 1, 5), (2, 3, 1), (2, 1, 4, 5), (2, 3, 1, 1), (2, 1, 3, 4, 5), (2, 3, 1, 1, 1)]
+
+
 @pytest.mark.parametrize("name", OPEN)
-@pytest.mark.parametrize("shape", [(2, 1, 5), (2, 3, 1), (2, 1, 4, 5), (2, 3, 1, 1), (2, 1, 3, 4, 5), (2, 3, 1, 1, 1)], ids=str)
+@pytest.mark.parametrize("shape", OPEN_SHAPES, ids=str)
 def test_open_formats_give_contiguous_results(name, shape):
     """(batch, 1, features) is a sequence of one step as well as an image: what grows from it is contiguous memory,
     as in PyTorch, however its dimensions of one element are strided."""
