@@ -28,8 +28,17 @@ from pydl.nn.modules.normalization import *
 from pydl.nn.modules.padding import *
 from pydl.nn.modules.pooling import *
 
-__all__ = sorted([
-    "Module", *activation.__all__, *batchnorm.__all__, *container.__all__, *conv.__all__, *dropout.__all__,
-    *image.__all__, *instancenorm.__all__, *linear.__all__, *loss.__all__, *normalization.__all__, *padding.__all__,
-    *pooling.__all__,
-])
+# One += a family: what type checkers understand.
+__all__ = ["Module"]
+__all__ += activation.__all__
+__all__ += batchnorm.__all__
+__all__ += container.__all__
+__all__ += conv.__all__
+__all__ += dropout.__all__
+__all__ += image.__all__
+__all__ += instancenorm.__all__
+__all__ += linear.__all__
+__all__ += loss.__all__
+__all__ += normalization.__all__
+__all__ += padding.__all__
+__all__ += pooling.__all__
