@@ -2,8 +2,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from support import python
@@ -166,6 +170,21 @@ for k in range(2000):
 print((rss() - before) / before < 0.10)
 """
     assert python(code) == "True"
+
+
+@pytest.mark.parametrize("guard, element", [("end", 5), ("begin", -1)])
+def test_guard_pages(guard, element):
+    """PYDL_GUARD: fresh memory is NaN, and the first element out of bounds cannot be read."""
+    code = f"""
+import ctypes, pydl
+x = pydl.empty(5)
+print(bool(x.isnan().all()), (x.fill_(1) + x).tolist(), flush=True)
+ctypes.c_float.from_address(x.data_ptr() + 4 * {element}).value
+print("read")
+"""
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYDL_GUARD": guard}, capture_output=True,
+        text=True, cwd=Path(__file__).parent, check=False)
+    assert done.returncode == -signal.SIGSEGV and done.stdout == "True [2.0, 2.0, 2.0, 2.0, 2.0]\n"
 
 
 def test_exhaustion_raises():
