@@ -109,6 +109,29 @@ def test_gil_is_released_above_the_threshold():
     assert len(ticks) > 20
 
 
+@pytest.mark.parametrize("work", [
+    "x @ x",
+    "(y @ y).sum().backward()",
+    "pydl.from_numpy(a) * 2",
+])
+def test_exit_while_threads_compute(work):
+    """The interpreter goes down under daemon threads that are inside the engine: the process still ends with 0."""
+    code = f"""
+import threading, time
+import numpy as np, pydl
+pydl.set_num_threads(2)
+def compute():
+    x, y, a = pydl.ones(500, 500), pydl.ones(300, 300, requires_grad=True), np.ones(400_000, np.float32)
+    while True:
+        {work}
+for _ in range(2):
+    threading.Thread(target=compute, daemon=True).start()
+time.sleep(0.2)
+print("done")
+"""
+    assert python(code, timeout=60) == "done"
+
+
 def test_forked_child_computes():
     """After a parallel region in the parent, a forked child still works, serially, and to the same bits."""
     code = """
