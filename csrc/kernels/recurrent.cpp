@@ -37,7 +37,8 @@ template <class T> struct Factor {
   int64_t k;
   const T* panels;
 };
-template <class T, int MR, int NV, int P> PYDL_INLINE void accumulate(vec<T> (&acc)[P][MR][NV], const Factor<T>& factor) {
+template <class T, int MR, int NV, int P>
+PYDL_INLINE void accumulate(vec<T> (&acc)[P][MR][NV], const Factor<T>& factor) {
   using V = vec<T>;
   constexpr int64_t L = V::size;
   const int64_t panel = factor.k * NV * L;
@@ -55,8 +56,8 @@ template <class T, int MR, int NV, int P> PYDL_INLINE void accumulate(vec<T> (&a
   }
 }
 
-// sums[panel][row][vector] = inputs[row] . columns of its panel + states[row] . columns of its panel, for P panels side by
-// side.
+// sums[panel][row][vector] = inputs[row] . columns of its panel + states[row] . columns of its panel, for P panels side
+// by side.
 template <class T, int MR, int NV, int P> void tile(T* sums, const Factor<T>& inputs, const Factor<T>& states) {
   using V = vec<T>;
   V acc[P][MR][NV];
@@ -84,8 +85,9 @@ template <class T, int NV> struct Tiles {
 };
 template <class T, int NV> inline constexpr Tiles<T, NV> kTiles{};
 
-// Products of all rows with the panels; f(row, sums, first unit, vectors of a gate) for each of them. state(row) and, unless
-// `input` is empty, input_row(row) are the left operands. Panels are outermost: one stays in the cache while all rows pass.
+// Products of all rows with the panels; f(row, sums, first unit, vectors of a gate) for each of them. state(row) and,
+// unless `input` is empty, input_row(row) are the left operands. Panels are outermost: one stays in the cache while all
+// rows pass.
 template <class T, int Gates, class X, class H, class F>
 PYDL_INLINE void for_tiles(const Panels<T>& input, const Panels<T>& w, int64_t count, X input_row, H state, F f) {
   constexpr int64_t L = vec<T>::size, kUnits = Gates == 1 ? kLoneVectors : 1, kVectors = Gates * kUnits;
@@ -115,7 +117,8 @@ PYDL_INLINE void for_tiles(const Panels<T>& input, const Panels<T>& w, int64_t c
       } else {
         product = (panels > 1 ? kTiles<T, Gates>.many : kTiles<T, Gates>.one)[height - 1];
       }
-      product(sums, {inputs, input.k, input.data + j * input.k * kVectors * L}, {states, w.k, w.data + j * w.k * kVectors * L});
+      product(sums, {inputs, input.k, input.data + j * input.k * kVectors * L},
+              {states, w.k, w.data + j * w.k * kVectors * L});
       for (int64_t q = 0; q < panels; ++q)
         for (int64_t i = 0; i < height; ++i)
           f(r + i, sums + (q * height + i) * Gates * units * L, (j + q) * kUnits * L, units);
@@ -147,7 +150,8 @@ template <CellActivation A, class T> PYDL_INLINE vec<T> slope(vec<T> y) {
 }
 
 // ---- forward --------------------------------------------------------------------------------------------------------
-// f(row, first unit, vectors, sums, the rest of the pre-activations) for the products of a step, Gates gates side by side.
+// f(row, first unit, vectors, sums, the rest of the pre-activations) for the products of a step, Gates gates side by
+// side.
 template <class T, int Gates, class F> PYDL_INLINE void for_gates(const ForwardStep<T>& s, F f) {
   for_tiles<T, Gates>(
       s.input, s.weights, s.count, [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].x; },
@@ -217,7 +221,8 @@ template <class T, CellActivation A> void forward_gru(const ForwardStep<T>& s) {
 // f(row, unit, lanes, dh) with dh = dy + the product.
 template <class T, class F> PYDL_INLINE void for_state_gradients(const BackwardStep<T>& s, F f) {
   for_tiles<T, 1>(
-      Panels<T>{}, s.weights, s.count, [](int64_t) __attribute__((always_inline)) { return static_cast<const T*>(nullptr); },
+      Panels<T>{}, s.weights, s.count,
+      [](int64_t) __attribute__((always_inline)) { return static_cast<const T*>(nullptr); },
       [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].next; },
       [&](int64_t r, const T* sums, int64_t first, int64_t vectors) __attribute__((always_inline)) {
         const BackwardRow<T>& row = s.rows[r];
@@ -301,7 +306,8 @@ template <class T> void backward(Cell cell, CellActivation activation, const Bac
 
 template <class T> void project(const ProjectStep<T>& s) {
   for_tiles<T, 1>(
-      Panels<T>{}, s.weights, s.count, [](int64_t) __attribute__((always_inline)) { return static_cast<const T*>(nullptr); },
+      Panels<T>{}, s.weights, s.count,
+      [](int64_t) __attribute__((always_inline)) { return static_cast<const T*>(nullptr); },
       [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].a; },
       [&](int64_t r, const T* sums, int64_t first, int64_t vectors) __attribute__((always_inline)) {
         const ProjectRow<T>& row = s.rows[r];
