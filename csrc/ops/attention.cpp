@@ -4,6 +4,7 @@
 #include "autograd/node.h"
 #include "base/parallel.h"
 #include "base/random.h"
+#include "kernels/random.h"
 #include "kernels/table.h"
 #include "ops/call.h"
 #include "ops/copy.h"
@@ -83,7 +84,7 @@ struct Operands {
 template <class T>
 void keep_weights(const void* context, T* out, int64_t first, int64_t n) {
   const Attention& a = *static_cast<const Attention*>(context);
-  fill_bernoulli<T>(a.stream, out, first, n, 1 - a.drop);
+  random_kernels<T>().keep(out, {a.stream, bernoulli_threshold(1 - a.drop)}, T(1), first, n);
 }
 
 template <class T>
