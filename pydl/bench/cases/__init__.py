@@ -4,7 +4,9 @@ from pydl.bench.cases import (
     attention,
     calls,
     conv,
+    embedding,
     images,
+    inference,
     matmul,
     move,
     optimizers,
@@ -13,6 +15,7 @@ from pydl.bench.cases import (
     recurrent,
     reductions,
     rowwise,
+    text,
     training,
 )
 
@@ -26,8 +29,11 @@ GROUPS = [
     *conv.GROUPS,
     *images.GROUPS,
     *pool.GROUPS,
+    *embedding.GROUPS,
     *recurrent.GROUPS,
     *attention.GROUPS,
     *optimizers.GROUPS,
+    *text.GROUPS,
     *training.GROUPS,
+    *inference.GROUPS,
 ]
