@@ -1,14 +1,18 @@
 // The kernels in use (cast_kernels and move_kernels of their headers too): one table per ISA and floating dtype, complete for each, chosen once when the library loads.
 #pragma once
 #include "base/arch.h"
+#include "kernels/attention.h"
 #include "kernels/batch_norm.h"
 #include "kernels/cast.h"
 #include "kernels/conv.h"
+#include "kernels/ctc.h"
+#include "kernels/embedding.h"
 #include "kernels/gemm.h"
 #include "kernels/move.h"
 #include "kernels/optim.h"
 #include "kernels/pointwise.h"
 #include "kernels/pool.h"
+#include "kernels/recurrent.h"
 #include "kernels/reduce.h"
 #include "kernels/roofline.h"
 #include "kernels/rowwise.h"
@@ -19,6 +23,7 @@ namespace pydl {
 
 // A row a family: the type of its table, its name.
 #define PYDL_KERNEL_FAMILIES(ROW)   \
+  ROW(AttentionKernels, attention)  \
   ROW(PointwiseKernels, pointwise)  \
   ROW(ReduceKernels, reduce)        \
   ROW(RowwiseKernels, rowwise)      \
@@ -28,6 +33,9 @@ namespace pydl {
   ROW(PoolKernels, pool)            \
   ROW(TapsKernels, taps)            \
   ROW(ScatterKernels, scatter)      \
+  ROW(EmbeddingKernels, embedding)  \
+  ROW(CtcKernels, ctc)              \
+  ROW(RecurrentKernels, recurrent)  \
   ROW(OptimKernels, optim)          \
   ROW(RooflineKernels, roofline)
 

@@ -1,16 +1,20 @@
 """All benchmark cases, by group. A new operator's case is one row in the module of its family."""
 
 from pydl.bench.cases import (
+    attention,
     calls,
     conv,
+    embedding,
     images,
     matmul,
     move,
     optimizers,
     pointwise,
     pool,
+    recurrent,
     reductions,
     rowwise,
+    text,
     training,
 )
 
@@ -24,6 +28,10 @@ GROUPS = [
     *conv.GROUPS,
     *images.GROUPS,
     *pool.GROUPS,
+    *embedding.GROUPS,
+    *recurrent.GROUPS,
+    *attention.GROUPS,
     *optimizers.GROUPS,
+    *text.GROUPS,
     *training.GROUPS,
 ]
