@@ -288,7 +288,7 @@ def attended(network: Any, source: pydl.Tensor, target: pydl.Tensor) -> np.ndarr
 
     def look(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         if output[1] is None:  # the fused operator keeps no weights: ask again for them
-            output = module.forward(*args, need_weights=True)
+            output = module.forward(*args[:4], need_weights=True)  # query, key, value, padding
         seen.append(output[1][0].numpy())
 
     layers = network.transformer.decoder.layers if hasattr(network, "transformer") else None
