@@ -73,7 +73,7 @@ StepGradients take_steps_back(const Layer& layer, const Tensor& h0, const Tensor
   const Ref<DerivedBuffer> hh_panels = packed_panels<T>(hh, outputs, 1, k, 1, outputs, false);
   const Ref<DerivedBuffer> hr_panels =
       projected ? packed_panels<T>(w.hr, units, 1, outputs, 1, units, false) : Ref<DerivedBuffer>();
-  const Panels<T> all_hh{static_cast<const T*>(hh_panels->data), k, outputs, 0, 0};
+  const Panels<T> all_hh{hh_panels->values.data<T>(), k, outputs, 0, 0};
   const Tensor nothing = zeros(Dims{k}, t_);
   T *const all = g.all.data<T>(), *const all_dy = dy.data<T>(), *const carry = pointer_or_null<T>(g.c0);
   const T *const all_out = out.data<T>(), *const all_gates = pointer_or_null<T>(saved.gates);
@@ -84,7 +84,7 @@ StepGradients take_steps_back(const Layer& layer, const Tensor& h0, const Tensor
     std::vector<BackwardRow<T>> rows(size_t(share.count(time.sequences)));
     std::vector<ProjectRow<T>> project(rows.size());
     BackwardStep<T> step{rows.data(), 0, all_hh};
-    if (projected) step.weights = {static_cast<const T*>(hr_panels->data), outputs, units, 0, 0};
+    if (projected) step.weights = {hr_panels->values.data<T>(), outputs, units, 0, 0};
     share.choose(step.weights, 1);
     ProjectStep<T> projection{project.data(), 0, all_hh};
     share.choose(projection.weights, 1);

@@ -87,7 +87,7 @@ void project_inputs(const Layer& layer, const Tensor& x, const LayerWeights& w, 
   const Dims key{kKind, w.ih.offset(), int64_t(w.ih.dtype()), n, k};
   const Ref<DerivedBuffer> packed = derived_buffer<T>(w.ih, key, std::max<int64_t>(gemm_packed_size<T>(k, n), 1), true,
                                                       [&](T* to) { gemm_pack<T>(to, k, n, values, 1, k); });
-  gemm_packed<T>(rows, n, k, 1, x.data<T>(), k, 1, static_cast<const T*>(packed->data), 0, gates, n, epilogue);
+  gemm_packed<T>(rows, n, k, 1, x.data<T>(), k, 1, packed->values.data<T>(), 0, gates, n, epilogue);
 }
 
 // All steps; writes out, and c_n unless the c of all steps are kept.
@@ -110,10 +110,10 @@ void take_steps(const Layer& layer, const Tensor& h0, const Tensor& c0, const La
   plan.run([&](const StepShare& share, const Team& team) {
     std::vector<ForwardRow<T>> rows(size_t(share.count(time.sequences)));
     std::vector<ProjectRow<T>> project(projected ? rows.size() : 0);
-    ForwardStep<T> step{rows.data(), 0, {static_cast<const T*>(hh->data), k, units, 0, 0}, inner_bias, save};
+    ForwardStep<T> step{rows.data(), 0, {hh->values.data<T>(), k, units, 0, 0}, inner_bias, save};
     share.choose(step.weights, gates);
     ProjectStep<T> projection{project.data(), 0, {nullptr, units, k, 0, 0}};
-    if (projected) projection.weights.data = static_cast<const T*>(hr->data), share.choose(projection.weights, 1);
+    if (projected) projection.weights.data = hr->values.data<T>(), share.choose(projection.weights, 1);
     for (int64_t i = 0; i < time.steps; ++i) {
       const int64_t t = time.step(i), earlier = time.with_before(t);
       step.count = projection.count = share.count(time.active[size_t(t)]);
