@@ -100,14 +100,14 @@ def evaluate(lib: Any, network: Any, codes: np.ndarray) -> float:
     return total / count
 
 
-def write(lib: Any, network: Any, code: int, count: int, temperature: float) -> list[int]:
+def write(network: Any, code: int, count: int, temperature: float) -> list[int]:
     """`count` characters, each drawn from what the network expects after those before it."""
     network.eval()
     codes, state = [code], None
-    with lib.no_grad():
+    with pydl.no_grad():
         for _ in range(count):
-            logits, state = network(lib.tensor([[codes[-1]]]), state)
-            codes.append(lib.multinomial(lib.softmax(logits[0, 0] / temperature, -1), 1).item())
+            logits, state = network(pydl.tensor([[codes[-1]]]), state)
+            codes.append(pydl.multinomial(pydl.softmax(logits[0, 0] / temperature, -1), 1).item())
     return codes[1:]
 
 
@@ -138,7 +138,7 @@ def main() -> None:
     loss = evaluate(pydl, network, codes[held_out - 1 :])
 
     begin = time.perf_counter()
-    written = write(pydl, network, int(codes[0]), options.write, options.temperature)
+    written = write(network, int(codes[0]), options.write, options.temperature)
     seconds = time.perf_counter() - begin
     print("", "".join(characters[written]), "", sep="\n")
     print(f"{options.write / seconds:.0f} characters a second written")

@@ -42,13 +42,13 @@ def build_network(lib: Any, characters: int) -> Any:
                 nn.Linear(WIDTH, 4 * WIDTH, bias=False), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH, bias=False)
             )
 
-        def forward(self, x: Any, rotation: tuple[Any, Any], cache: Cache | None) -> Any:
+        def forward(self, x: Any, rotation: tuple[Any, Any], cache: Any) -> Any:
             batch, length, _ = x.shape
             heads = self.queries_keys_values(self.attention_norm(x)).view(batch, length, 3, HEADS, -1)
             queries_keys, values = heads[:, :, :2].permute(2, 0, 3, 1, 4), heads[:, :, 2].transpose(1, 2)
             queries, keys = rotate(lib, queries_keys, *rotation)
-            if cache:
-                keys, values = cache.extend(keys, values)
+            if cache is not None:
+                keys, values = (past[:, :, -CONTEXT:] for past in cache.append(keys, values))
             y = functional.scaled_dot_product_attention(queries, keys, values, is_causal=length > 1)
             x = x + self.attended(y.transpose(1, 2).reshape(batch, length, WIDTH))
             return x + self.perceptron(self.perceptron_norm(x))
@@ -65,7 +65,7 @@ def build_network(lib: Any, characters: int) -> Any:
                 nn.init.zeros_(block.attended.weight)
                 nn.init.zeros_(block.perceptron[2].weight)
 
-        def forward(self, codes: Any, position: int = 0, caches: list[Cache] | None = None) -> Any:
+        def forward(self, codes: Any, position: int = 0, caches: Any = None) -> Any:
             """Codes (batch, 1 + length) to the logits (batch, length, characters) of what follows all but the first.
 
             A character enters with the one before it, of which attention would otherwise have to learn first. The
@@ -91,22 +91,6 @@ def rotation_of(lib: Any, position: int, length: int) -> tuple[Any, Any]:
 def rotate(lib: Any, x: Any, cosines: Any, sines: Any) -> Any:
     a, b = x.chunk(2, -1)
     return lib.cat([a * cosines - b * sines, a * sines + b * cosines], -1)
-
-
-class Cache:
-    """A block's keys and values for the last CONTEXT characters, in any order: their rotation says where they stood."""
-
-    def __init__(self, lib: Any) -> None:
-        self.keys, self.values = (lib.zeros(1, HEADS, CONTEXT, WIDTH // HEADS) for _ in range(2))
-        self.seen = 0
-
-    def extend(self, keys: Any, values: Any) -> tuple[Any, Any]:
-        """Takes in one character and returns what it may attend to."""
-        place = self.seen % CONTEXT
-        self.keys[:, :, place : place + 1] = keys
-        self.values[:, :, place : place + 1] = values
-        self.seen += 1
-        return self.keys[:, :, : self.seen], self.values[:, :, : self.seen]
 
 
 def window(codes: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -164,14 +148,14 @@ def evaluate(lib: Any, network: Any, codes: np.ndarray, first: int) -> float:
     return total / (len(codes) - first)
 
 
-def write(lib: Any, network: Any, code: int, count: int, temperature: float) -> list[int]:
+def write(network: Any, code: int, count: int, temperature: float) -> list[int]:
     """`count` characters, each drawn from what the network expects after those before it."""
     network.eval()
-    codes, caches = [code, code], [Cache(lib) for _ in range(LAYERS)]
-    with lib.no_grad():
+    codes, caches = [code, code], [pydl.nn.KeyValueCache() for _ in range(LAYERS)]
+    with pydl.no_grad():
         for position in range(count):
-            logits = network(lib.tensor([codes[-2:]]), position, caches)
-            codes.append(lib.multinomial(lib.softmax(logits[0, 0] / temperature, -1), 1).item())
+            logits = network(pydl.tensor([codes[-2:]]), position, caches)
+            codes.append(pydl.multinomial(pydl.softmax(logits[0, 0] / temperature, -1), 1).item())
     return codes[2:]
 
 
@@ -199,7 +183,7 @@ def main() -> None:
     runs = {"pydl": train(pydl, network, codes[:held_out], options.steps, options)}
     loss = evaluate(pydl, network, codes, held_out)
     begin = time.perf_counter()
-    written = write(pydl, network, int(codes[0]), options.write, options.temperature)
+    written = write(network, int(codes[0]), options.write, options.temperature)
     seconds = time.perf_counter() - begin
     print("", "".join(characters[written]), "", sep="\n")
     print(f"{options.write / seconds:.0f} characters a second written")

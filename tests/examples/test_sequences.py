@@ -71,7 +71,7 @@ def test_gpt_sees_with_a_cache_what_it_sees_without(examples):
     for p in network.parameters():
         pydl.nn.init.normal_(p, std=0.5)
     codes = pydl.randint(5, (1, 1 + gpt.CONTEXT))
-    caches = [gpt.Cache(pydl) for _ in range(gpt.LAYERS)]
+    caches = [pydl.nn.KeyValueCache() for _ in range(gpt.LAYERS)]
     with pydl.no_grad():
         whole = network(codes)[0]
         steps = [network(codes[:, place : place + 2], place, caches)[0, 0] for place in range(gpt.CONTEXT)]
