@@ -23,7 +23,7 @@ import pydl
 
 EMBEDDING, UNITS = 64, 512
 STREAMS, SPAN = 32, 64  # places of the text that are read side by side, and characters between two updates
-LEARNING_RATE, WARM_UP, CLIP = 4e-3, 0.1, 1.0
+LEARNING_RATE, WARM_UP, CLIP = 8e-3, 0.1, 1.0
 
 
 def build_network(lib: Any, cell: str, characters: int, units: int) -> Any:
