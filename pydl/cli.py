@@ -20,8 +20,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"pydl {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
 
-    demo = commands.add_parser("demo", help="train a classifier on handwritten digits, beside NumPy")
-    demo.add_argument("--epochs", type=positive, default=20, help="passes over the training images (default: 20)")
+    demo = commands.add_parser("demo", help="train a convolutional network on handwritten digits, beside NumPy")
+    demo.add_argument("--epochs", type=positive, default=15, help="passes over the training images (default: 15)")
     demo.add_argument("--seed", type=int, default=0, help="seed of weights and batches (default: 0)")
 
     commands.add_parser("info", help="show version, instruction set, threads, build and memory")

@@ -1,38 +1,44 @@
-"""`pydl demo`: trains a classifier on handwritten digits, and the same network in NumPy beside it."""
+"""`pydl demo`: trains a convolutional network on handwritten digits, and the same network in NumPy beside it."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 from tqdm import tqdm
 
 import pydl
+from pydl import _numpy_network as reference
 from pydl import nn, optim
-from pydl._numpy_network import NumpyNetwork
 from pydl.datasets import load_digits
 
-SIZES = (64, 256, 128, 10)
 BATCH = 32
-LEARNING_RATE = 1e-3
-REQUIRED_ACCURACY = 0.97
-COMPARED_STEPS = 100
+LEARNING_RATE = 2e-3
+REQUIRED_ACCURACY = 0.985
+COMPARED_STEPS = 20  # later, rounding that Adam and equal maxima have amplified shows
 
 
 def build_network() -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for width, out in pairwise(SIZES):
-        layers += [nn.Linear(width, out), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64 * 4 * 4, 10),
+    )
 
 
-def numpy_copy(network: nn.Sequential) -> NumpyNetwork:
-    linear = [layer for layer in network if isinstance(layer, nn.Linear)]
-    arrays = [[p.detach().numpy().copy() for p in (layer.weight, layer.bias)] for layer in linear]
-    return NumpyNetwork([weight for weight, _ in arrays], [bias for _, bias in arrays])
+def numpy_copy(network: nn.Sequential) -> reference.NumpyNetwork:
+    """The same layers, from the same weights."""
+    layers = []
+    for layer in network:
+        parameters = [p.detach().numpy().copy() for p in layer.parameters()]
+        layers.append(getattr(reference, type(layer).__name__)(*parameters))
+    return reference.NumpyNetwork(layers)
 
 
 class Batches:
@@ -68,47 +74,49 @@ def train(name: str, batches: Batches, step) -> tuple[list[float], list[float]]:
     return losses, seconds
 
 
-def run(epochs: int = 20, seed: int = 0) -> int:
-    """Exit status 0 when the held-out accuracy reaches 97 % and both networks agree."""
+def run(epochs: int = 15, seed: int = 0) -> int:
+    """Exit status 0 when the held-out accuracy reaches 98.5 % and both networks agree."""
     pydl.manual_seed(seed)
     (images, labels), (test_images, test_labels) = load_digits("train"), load_digits("test")
-    batches = Batches(images.flatten(1).numpy(), labels.numpy(), epochs, seed)
-    test_images = test_images.flatten(1)
+    batches = Batches(images.unsqueeze(3).numpy(), labels.numpy(), epochs, seed)  # (N, H, W, C)
+    test_images = test_images.unsqueeze(3)
 
     network = build_network()
-    reference = numpy_copy(network)
+    numpy_network = numpy_copy(network)
     optimizer = optim.Adam(network.parameters(), lr=LEARNING_RATE)
 
     def step(images: np.ndarray, labels: np.ndarray, learning_rate: float) -> float:
         optimizer.param_groups[0]["lr"] = learning_rate
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(network(pydl.from_numpy(images)), pydl.from_numpy(labels))
+        logits = network(pydl.from_numpy(images).movedim(3, 1))
+        loss = nn.functional.cross_entropy(logits, pydl.from_numpy(labels))
         loss.backward()
         optimizer.step()
         return loss.item()
 
     print(f"Digits of 8x8 pixels: {len(labels)} to learn from, {len(test_labels)} held out.")
-    print(f"Network {'-'.join(map(str, SIZES))}, Adam, batches of {BATCH}, {epochs} epochs.")
+    print(f"Two convolutions and a linear layer, Adam, batches of {BATCH}, {epochs} epochs.")
     losses, seconds = train("pydl", batches, step)
-    reference_losses, reference_seconds = train("NumPy", batches, reference.step)
+    numpy_losses, numpy_seconds = train("NumPy", batches, numpy_network.step)
 
+    network.eval()
     with pydl.no_grad():
-        accuracy = (network(test_images).argmax(1) == test_labels).float().mean().item()
-    reference_labels = reference.forward(test_images.numpy())[-1].argmax(1)
-    reference_accuracy = float((reference_labels == test_labels.numpy()).mean())
+        accuracy = (network(test_images.movedim(3, 1)).argmax(1) == test_labels).float().mean().item()
+    numpy_labels = numpy_network.forward(test_images.numpy()).argmax(1)
+    numpy_accuracy = float((numpy_labels == test_labels.numpy()).mean())
 
-    time_pydl, time_numpy = np.median(seconds) * 1e6, np.median(reference_seconds) * 1e6
+    time_pydl, time_numpy = np.median(seconds) * 1e6, np.median(numpy_seconds) * 1e6
     compared = slice(0, COMPARED_STEPS)
-    difference = float(np.max(np.abs(np.subtract(losses[compared], reference_losses[compared]))))
+    difference = float(np.max(np.abs(np.subtract(losses[compared], numpy_losses[compared]))))
     print(f"{'':8}{'held-out accuracy':>20}{'time per step':>18}")
     print(f"{'pydl':<8}{accuracy:>20.1%}{time_pydl:>15.0f} us   {time_numpy / time_pydl:.1f} times NumPy's speed")
-    print(f"{'NumPy':<8}{reference_accuracy:>20.1%}{time_numpy:>15.0f} us")
+    print(f"{'NumPy':<8}{numpy_accuracy:>20.1%}{time_numpy:>15.0f} us")
     print(f"Losses of the first {min(COMPARED_STEPS, len(losses))} steps agree to {difference:.0e}.")
 
     if not difference < 1e-3:
         print("FAILED: the two networks should have the same losses.", file=sys.stderr)
         return 1
     if accuracy < REQUIRED_ACCURACY:
-        print(f"FAILED: expected a held-out accuracy of at least {REQUIRED_ACCURACY:.0%}.", file=sys.stderr)
+        print(f"FAILED: expected a held-out accuracy of at least {REQUIRED_ACCURACY:.1%}.", file=sys.stderr)
         return 1
     return 0

@@ -16,6 +16,7 @@ extern "C" int omp_get_num_threads();
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <thread>
@@ -61,12 +62,38 @@ struct HookScope {
   }
 };
 
+using Clock = std::chrono::steady_clock;
+
+// Lets a caller work alone for a while when other programs hold the processors. A region ends when its last thread does,
+// and a worker that has lost its processor takes milliseconds to get it back: a training step of a hundred regions then
+// waits a hundred times. Whoever has waited longer than it worked does without the team for a multiple of that wait,
+// twice as long each time in a row.
+class Crowding {
+ public:
+  bool alone() const { return backoff_ > 1 && Clock::now() < until_; }
+  void record(Clock::duration worked, Clock::duration waited) {
+    if (waited < kNoticed || waited < worked) {
+      backoff_ = 1;
+      return;
+    }
+    backoff_ = std::min(2 * backoff_, 32);
+    until_ = Clock::now() + backoff_ * waited;
+  }
+
+ private:
+  static constexpr Clock::duration kNoticed = std::chrono::milliseconds(2);
+  int backoff_ = 1;
+  Clock::time_point until_;
+};
+thread_local Crowding crowding;
+
 // What the threads of one region share: the first exception, and a barrier that a failure opens for good.
 struct Region {
   std::exception_ptr error;
   std::atomic<bool> failed{false};
   std::atomic<int> arrived{0};
   std::atomic<uint32_t> phase{0};
+  Clock::duration waited{0};  // of the caller, at barriers that came late
 
   void capture() {
     if (!failed.exchange(true)) error = std::current_exception();
@@ -122,6 +149,8 @@ void fork_region(int threads, Region& region, const Body& body) {
   (void)registered;
   void* const hook_state = region_hooks.enter ? region_hooks.enter() : nullptr;
   const Placement& placement = Placement::of_caller(threads);
+  const Clock::time_point begin = Clock::now();
+  Clock::time_point done = begin;  // when the caller was
   auto member = [&] {
     RegionScope scope;
     const int thread = omp_get_thread_num();
@@ -130,6 +159,7 @@ void fork_region(int threads, Region& region, const Body& body) {
       body(thread, omp_get_num_threads());
     } catch (const TeamAborted&) {
     } catch (...) { region.capture(); }
+    if (thread == 0) done = Clock::now();
   };
 #if defined(_OPENMP)
 #pragma omp parallel num_threads(threads)
@@ -137,8 +167,16 @@ void fork_region(int threads, Region& region, const Body& body) {
 #else
   GOMP_parallel([](void* m) { (*static_cast<decltype(member)*>(m))(); }, &member, unsigned(threads), 0);
 #endif
+  crowding.record(done - begin - region.waited, Clock::now() - done + region.waited);
   if (region_hooks.leave) region_hooks.leave(hook_state);
   if (region.error) std::rethrow_exception(region.error);
+}
+
+// Threads for the next region. More than there are processors were asked for on purpose.
+int region_threads() {
+  static const int cpus = available_cpus();
+  const int threads = num_threads();
+  return in_parallel_region() || (threads <= cpus && crowding.alone()) ? 1 : threads;
 }
 
 void spin_pause() {
@@ -173,9 +211,9 @@ void parallel_ranges(int64_t n, int64_t grain, RangeFn fn, void* context, bool d
   if (n <= 0) return;
   grain = std::max<int64_t>(grain, 1);
   const int64_t grains = (n - 1) / grain + 1;
-  const int threads = grains > 1 && !in_parallel_region() ? num_threads() : 1;
+  const int threads = grains > 1 ? region_threads() : 1;
   if (threads == 1) {
-    const HookScope hooks(serial_thread && grains > 1);
+    const HookScope hooks(grains > 1 && !inside_region);
     FlushDenormals flush;
     fn(context, 0, n);
     return;
@@ -209,17 +247,22 @@ void Team::barrier() const {
     shared.phase.store(phase + 1, std::memory_order_release);
   }
   static const int cpus = available_cpus();
-  for (int spins = size <= cpus ? 20000 : 100; shared.phase.load(std::memory_order_acquire) == phase;) {
+  Clock::time_point late;
+  int spins = size <= cpus ? 20000 : 100;
+  while (shared.phase.load(std::memory_order_acquire) == phase) {
     if (shared.failed.load(std::memory_order_relaxed)) throw TeamAborted{};
-    if (spins > 0)
-      spin_pause(), --spins;
-    else
+    if (--spins > 0) {
+      spin_pause();
+    } else {
+      if (spins == 0) late = Clock::now();
       std::this_thread::yield();
+    }
   }
+  if (index == 0 && spins <= 0) shared.waited += Clock::now() - late;
 }
 
 void run_team(int threads, TeamFn fn, void* context) {
-  threads = in_parallel_region() ? 1 : std::min(threads, num_threads());
+  threads = std::min(threads, region_threads());
   if (threads <= 1) {
     FlushDenormals flush;
     fn(context, Team{0, 1, nullptr});

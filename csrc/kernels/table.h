@@ -9,6 +9,7 @@
 #include "kernels/optim.h"
 #include "kernels/pointwise.h"
 #include "kernels/pool.h"
+#include "kernels/recurrent.h"
 #include "kernels/reduce.h"
 #include "kernels/roofline.h"
 #include "kernels/rowwise.h"
@@ -28,6 +29,7 @@ namespace pydl {
   ROW(PoolKernels, pool)            \
   ROW(TapsKernels, taps)            \
   ROW(ScatterKernels, scatter)      \
+  ROW(RecurrentKernels, recurrent)  \
   ROW(OptimKernels, optim)          \
   ROW(RooflineKernels, roofline)
 

@@ -1,11 +1,12 @@
 // Random tensors. Every element is a function of the generator's (seed, position) and its own place, so a fill gives
 // the same values for any number of threads and on every ISA.
-#include "base/random.h"
+#include "ops/random.h"
 
 #include <cmath>
 
 #include "autograd/node.h"
 #include "base/parallel.h"
+#include "base/random.h"
 #include "ops/call.h"
 #include "ops/copy.h"
 #include "ops/creation.h"
@@ -205,7 +206,8 @@ Tensor multinomial(const Tensor& weights, int64_t num_samples, bool replacement,
   return out;
 }
 
-// x with elements zeroed with probability p and the rest scaled by 1 / (1 - p).
+}  // namespace
+
 Tensor dropout(const Tensor& x, double p, bool train) {
   Call call("dropout");
   if (!(p >= 0 && p <= 1)) fail("dropout: expected p in [0, 1], got ", p);
@@ -226,6 +228,9 @@ Tensor dropout(const Tensor& x, double p, bool train) {
   });
   return mul(x, cast(mask, x.dtype()));
 }
+
+namespace {
+
 Tensor dropout_(const Tensor& x, double p, bool train) {
   if (!train || p == 0) return x;
   return mul(x, dropout(ones(x.sizes(), x.dtype()), p, true), Out::inplace(x));

@@ -26,7 +26,7 @@ def knows_batch(spec, x) -> bool:
 
 
 def about_images(spec) -> bool:
-    matrices = spec.family == "matrix" and spec.base != "cross"
+    matrices = spec.family in ("matrix", "recurrent") and spec.base != "cross"
     return not matrices and spec.base not in OTHER_OPERANDS
 
 

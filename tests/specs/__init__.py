@@ -1,8 +1,23 @@
 """The operator table, one module per family. Adding an operator is one row in its family's module."""
 
-from . import batch_norm, binary, conv, creation, image, index, matrix, norm_loss, pointwise, pool, reduce, shape, sort
+from . import (
+    batch_norm,
+    binary,
+    conv,
+    creation,
+    image,
+    index,
+    matrix,
+    norm_loss,
+    pointwise,
+    pool,
+    recurrent,
+    reduce,
+    shape,
+    sort,
+)
 from .spec import TABLE
 
-FAMILIES = (pointwise, binary, reduce, matrix, shape, index, sort, creation, norm_loss, conv, batch_norm, pool, image)
+FAMILIES = (pointwise, binary, reduce, matrix, shape, index, sort, creation, norm_loss, conv, batch_norm, pool, image, recurrent)
 
 __all__ = ["FAMILIES", "TABLE"]

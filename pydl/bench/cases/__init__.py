@@ -9,6 +9,7 @@ from pydl.bench.cases import (
     optimizers,
     pointwise,
     pool,
+    recurrent,
     reductions,
     rowwise,
     training,
@@ -24,6 +25,7 @@ GROUPS = [
     *conv.GROUPS,
     *images.GROUPS,
     *pool.GROUPS,
+    *recurrent.GROUPS,
     *optimizers.GROUPS,
     *training.GROUPS,
 ]

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pydl._numpy_network import NumpyNetwork
+from pydl._numpy_network import Linear, NumpyNetwork, ReLU
 from pydl.bench.case import Bar, Case, Group, Statement
 from pydl.bench.libraries import library
 
@@ -53,7 +53,8 @@ def shaped_like_torch(name: str, **options: bool) -> Statement | None:
 
 def numpy_step() -> Statement:
     weights, biases, images, labels = initial()
-    network = NumpyNetwork(weights, biases)
+    first, second = (Linear(weight, bias) for weight, bias in zip(weights, biases, strict=True))
+    network = NumpyNetwork([first, ReLU(), second])
     return Statement("step()", {"step": partial(network.step, images, labels, RATE)}, LOSSES)
 
 

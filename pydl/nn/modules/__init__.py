@@ -13,6 +13,7 @@ from pydl.nn.modules import (
     normalization,
     padding,
     pooling,
+    rnn,
 )
 from pydl.nn.modules.activation import *
 from pydl.nn.modules.batchnorm import *
@@ -27,9 +28,10 @@ from pydl.nn.modules.module import Module
 from pydl.nn.modules.normalization import *
 from pydl.nn.modules.padding import *
 from pydl.nn.modules.pooling import *
+from pydl.nn.modules.rnn import *
 
 __all__ = sorted([
     "Module", *activation.__all__, *batchnorm.__all__, *container.__all__, *conv.__all__, *dropout.__all__,
     *image.__all__, *instancenorm.__all__, *linear.__all__, *loss.__all__, *normalization.__all__, *padding.__all__,
-    *pooling.__all__,
+    *pooling.__all__, *rnn.__all__,
 ])

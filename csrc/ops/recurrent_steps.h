@@ -1,0 +1,81 @@
+// How the steps of a recurrent layer are dealt out to threads, and its packed weights.
+#pragma once
+#include <algorithm>
+
+#include "base/parallel.h"
+#include "kernels/table.h"
+#include "ops/derived.h"
+#include "ops/recurrent_layer.h"
+
+namespace pydl {
+
+// A thread's part of every step: some of the sequences and all units, or the reverse.
+struct StepShare {
+  int64_t first = 0, stride = 1;  // sequences first, first + stride, ...
+  int part = 0, parts = 1;        // of the units
+
+  int64_t count(int64_t active) const { return active > first ? (active - first - 1) / stride + 1 : 0; }
+  // Panels of a matrix with so many columns.
+  template <class T> void choose(Panels<T>& w, int64_t gates) const {
+    const int64_t width = kernels<T>().recurrent.vector * (gates == 1 ? kernels<T>().recurrent.lone_vectors : 1);
+    const int64_t panels = (w.columns + width - 1) / width, each = panels / parts, extra = panels % parts;
+    w.first = part * each + std::min<int64_t>(part, extra);
+    w.last = w.first + each + (part < extra);
+  }
+};
+
+// Sequences are independent: given some for each thread, none ever waits. Otherwise, or where the weights would stream
+// through the cache once for each thread, threads share the units and meet after every product. Neither changes a bit.
+struct StepPlan {
+  int threads = 1;
+  bool by_units = false;
+
+  template <class T> static StepPlan make(const Timeline& time, int64_t k, int64_t units, int64_t gates) {
+    constexpr int64_t kCacheBytes = 1 << 20, kStepNs = 5000;
+    const int64_t flops_per_ns = sizeof(T) == 4 ? 90 : 45, weights = k * units * gates * int64_t(sizeof(T));
+    const int64_t products = 2 * time.sequences * units * gates * k / flops_per_ns;
+    const int64_t step_ns = std::max(products, weights / 32) + time.sequences * units * gates * int64_t(sizeof(T)) / 16;
+    StepPlan plan;
+    if (in_parallel_region() || step_ns * time.steps < 2 * kParallelThresholdNs) return plan;
+    const int available = num_threads();
+    const bool rows = time.sequences >= 2 * available && weights <= kCacheBytes;
+    if (!rows && step_ns >= kStepNs) {
+      plan.by_units = true;
+      plan.threads = int(std::min<int64_t>(available, step_ns / (kStepNs / 2)));
+    } else {
+      plan.threads = int(std::min<int64_t>(available, time.sequences));
+    }
+    return plan;
+  }
+
+  // f(share, team) on every thread.
+  template <class F> void run(F f) const {
+    parallel_team(threads, [&](const Team& team) {
+      f(by_units ? StepShare{0, 1, team.index, team.size} : StepShare{team.index, team.size, 0, 1}, team);
+    });
+  }
+  void wait(const Team& team) const {
+    if (by_units) team.barrier();
+  }
+};
+
+// B [k, gates * units] of a weight tensor in panels: B(p, j) = values[p * rs + j * cs]. Kept with the weights on request.
+template <class T>
+Ref<DerivedBuffer> packed_panels(const Tensor& values, int64_t rs, int64_t cs, int64_t k, int64_t gates,
+                                 int64_t units, bool keep) {
+  constexpr int64_t kKind = -7;  // tells these buffers from those of other operators
+  const RecurrentKernels<T>& kernel = kernels<T>().recurrent;
+  const int64_t padded = (units + kernel.vector - 1) / kernel.vector * kernel.vector;
+  const int64_t width = kernel.vector * (gates == 1 ? kernel.lone_vectors : 1), panels = (units + width - 1) / width;
+  const Dims key{kKind, values.offset(), int64_t(values.dtype()), rs, cs, k, gates, units};
+  return derived_buffer<T>(values, key, std::max<int64_t>(padded * gates * k, 1), keep, [&](T* packed) {
+    const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(k * gates * width, 1));
+    parallel_for(panels, grain, [&](int64_t p, int64_t end) {
+      for (; p < end; ++p) kernel.pack_panel(packed, values.data<T>(), rs, cs, k, gates, units, p);
+    });
+  });
+}
+
+template <class T> T* pointer_or_null(const Tensor& t) { return t.defined() ? t.data<T>() : nullptr; }
+
+}  // namespace pydl
