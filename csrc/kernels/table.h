@@ -1,6 +1,7 @@
 // The kernels in use (cast_kernels and move_kernels of their headers too): one table per ISA and floating dtype, complete for each, chosen once when the library loads.
 #pragma once
 #include "base/arch.h"
+#include "kernels/attention.h"
 #include "kernels/batch_norm.h"
 #include "kernels/cast.h"
 #include "kernels/conv.h"
@@ -20,6 +21,7 @@ namespace pydl {
 
 // A row a family: the type of its table, its name.
 #define PYDL_KERNEL_FAMILIES(ROW)   \
+  ROW(AttentionKernels, attention)  \
   ROW(PointwiseKernels, pointwise)  \
   ROW(ReduceKernels, reduce)        \
   ROW(RowwiseKernels, rowwise)      \

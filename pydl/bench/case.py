@@ -70,6 +70,7 @@ class Case:
     flops: float = 0
     reads: float = 0  # bytes that must come from memory
     writes: float = 0
+    unit: str = "s"  # or "bytes", where a statement's timer measures memory
     tolerance: float = 1e-4  # of the largest value: how far results may differ
     # Competitors beyond the statements above, by name; a factory returns None where the library cannot take part.
     setups: dict[str, Callable[[], Statement | None]] = field(default_factory=dict)

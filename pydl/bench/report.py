@@ -15,11 +15,14 @@ from pydl.bench.timing import Measurement
 Row = list[str]
 
 
-def duration(seconds: float) -> str:
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-9:.0f} ns"
+def amount(value: float, unit: str) -> str:
+    """Seconds or bytes, in a handy unit."""
+    if unit == "bytes":
+        return f"{value / 2**20:.1f} MiB"
+    for name, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if value >= size:
+            return f"{value / size:.3g} {name}"
+    return f"{value / 1e-9:.0f} ns"
 
 
 def spread(values: list[float]) -> str:
@@ -42,7 +45,7 @@ def table(measurements: list[Measurement]) -> list[Row]:
         seconds, case, fastest = m.seconds(), m.case, m.fastest()
         rows.append([
             case.name,
-            duration(seconds),
+            amount(seconds, case.unit),
             *(f"{m.ratio(peer):.2f}" if peer in m.samples else "" for peer in peers),
             f"{m.ratio(fastest):.2f}" if fastest else "",
             spread(m.ratios(fastest)) if fastest else "",

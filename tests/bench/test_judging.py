@@ -7,7 +7,7 @@ from pydl.bench.case import Bar, Case, Statement, normal
 from pydl.bench.cases import GROUPS
 from pydl.bench.judge import judge
 from pydl.bench.libraries import disagreement, statements
-from pydl.bench.report import duration, markdown, plain, table
+from pydl.bench.report import amount, markdown, plain, table
 from pydl.bench.timing import Measurement
 
 
@@ -61,7 +61,7 @@ def test_tables(peak):
     assert rows[1][:4] == ["a|b", "2 us", "2.00", "2.00"]
     assert markdown(rows).splitlines()[2].startswith("| a\\|b | 2 us |")
     assert "1 ms" in plain(rows)
-    assert [duration(s) for s in (2.5, 1e-3, 5e-9)] == ["2.5 s", "1 ms", "5 ns"]
+    assert [amount(s, "s") for s in (2.5, 1e-3, 5e-9)] == ["2.5 s", "1 ms", "5 ns"]
 
 
 def test_names_are_unique():

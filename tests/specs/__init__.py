@@ -1,6 +1,7 @@
 """The operator table, one module per family. Adding an operator is one row in its family's module."""
 
 from . import (
+    attention,
     batch_norm,
     binary,
     conv,
@@ -18,6 +19,22 @@ from . import (
 )
 from .spec import TABLE
 
-FAMILIES = (pointwise, binary, reduce, matrix, shape, index, sort, creation, norm_loss, conv, batch_norm, pool, image, recurrent)
+FAMILIES = (
+    pointwise,
+    binary,
+    reduce,
+    matrix,
+    shape,
+    index,
+    sort,
+    creation,
+    norm_loss,
+    conv,
+    batch_norm,
+    pool,
+    image,
+    attention,
+    recurrent,
+)
 
 __all__ = ["FAMILIES", "TABLE"]

@@ -1,6 +1,7 @@
 """All benchmark cases, by group. A new operator's case is one row in the module of its family."""
 
 from pydl.bench.cases import (
+    attention,
     calls,
     conv,
     images,
@@ -26,6 +27,7 @@ GROUPS = [
     *images.GROUPS,
     *pool.GROUPS,
     *recurrent.GROUPS,
+    *attention.GROUPS,
     *optimizers.GROUPS,
     *training.GROUPS,
 ]

@@ -1,123 +1,162 @@
-"""Whole training steps: a 784-128-10 perceptron, batch 32, Adam."""
+"""Whole training steps with Adam: a perceptron and convolutional networks, and the memory that these take."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
-import numpy as np
-
-from pydl._numpy_network import Linear, NumpyNetwork, ReLU
 from pydl.bench.case import Bar, Case, Group, Statement
 from pydl.bench.libraries import library
+from pydl.bench.networks import Network, jax_step, numpy_step, shaped_like_torch
 
-SIZES = (784, 128, 10)
-BATCH = 32
-RATE = 1e-3
-LOSSES = "[step() for _ in range(5)]"  # compared between the libraries: they see the updates of several steps
-
-
-def initial() -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray, np.ndarray]:
-    """Weights, biases, images and labels: the same for every library."""
-    rng = np.random.default_rng(0)
-    pairs = list(pairwise(SIZES))
-    weights = [rng.uniform(-(n**-0.5), n**-0.5, (m, n)).astype(np.float32) for n, m in pairs]
-    biases = [rng.uniform(-(n**-0.5), n**-0.5, m).astype(np.float32) for n, m in pairs]
-    images = rng.uniform(0, 1, (BATCH, SIZES[0])).astype(np.float32)
-    return weights, biases, images, rng.integers(0, SIZES[-1], BATCH)
-
-
-def shaped_like_torch(name: str, **options: bool) -> Statement | None:
-    lib = library(name)
-    if lib is None:
-        return None
-    weights, biases, images, labels = initial()
-    network = lib.nn.Sequential(lib.nn.Linear(784, 128), lib.nn.ReLU(), lib.nn.Linear(128, 10))
-    with lib.no_grad():
-        for layer, weight, bias in zip((network[0], network[2]), weights, biases, strict=True):
-            layer.weight.copy_(lib.from_numpy(weight))
-            layer.bias.copy_(lib.from_numpy(bias))
-    optimizer = lib.optim.Adam(network.parameters(), lr=RATE, **options)
-    x, t = lib.from_numpy(images), lib.from_numpy(labels)
-    loss_of = lib.nn.CrossEntropyLoss()
-
-    def step():
-        optimizer.zero_grad()
-        loss = loss_of(network(x), t)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return Statement("step()", {"step": step}, LOSSES)
+PERCEPTRON = Network((("linear", 784, 128), ("relu",), ("linear", 128, 10)), (784,), 32)
+DIGITS = Network(
+    (
+        *(("conv", 1, 32, 0), ("relu",), ("pool",)),
+        *(("conv", 32, 64, 0), ("relu",), ("pool",)),
+        *(("conv", 64, 64, 0), ("relu",), ("flatten",)),
+        *(("linear", 576, 64), ("relu",), ("linear", 64, 10)),
+    ),
+    (1, 28, 28),
+    32,
+)
+PHOTOGRAPHS = Network(
+    (
+        *(("conv", 3, 32, 1), ("relu",), ("pool",)),
+        *(("conv", 32, 64, 1), ("relu",), ("pool",), ("flatten",)),
+        *(("linear", 4096, 128), ("relu",), ("linear", 128, 10)),
+    ),
+    (3, 32, 32),
+    64,
+)
 
 
-def numpy_step() -> Statement:
-    weights, biases, images, labels = initial()
-    first, second = (Linear(weight, bias) for weight, bias in zip(weights, biases, strict=True))
-    network = NumpyNetwork([first, ReLU(), second])
-    return Statement("step()", {"step": partial(network.step, images, labels, RATE)}, LOSSES)
+def normalized(inputs: int, outputs: int) -> tuple[tuple[object, ...], ...]:
+    return (("conv", inputs, outputs, 1), ("norm", outputs), ("relu",))
 
 
-def jax_step() -> Statement | None:
-    """One compiled function for forward, backward and update, the state donated."""
-    jax = library("jax")
-    if jax is None:
-        return None
-    jnp, tree_map = jax.numpy, jax.tree_util.tree_map
-    weights, biases, images, labels = initial()
-
-    def loss_of(parameters, x, t):
-        (w1, b1), (w2, b2) = parameters
-        logits = jax.nn.relu(x @ w1.T + b1) @ w2.T + b2
-        return -jnp.take_along_axis(jax.nn.log_softmax(logits), t[:, None], 1).mean()
-
-    def update(state, x, t):
-        parameters, means, squares, count = state
-        loss, grads = jax.value_and_grad(loss_of)(parameters, x, t)
-        count += 1
-        means = tree_map(lambda m, g: 0.9 * m + 0.1 * g, means, grads)
-        squares = tree_map(lambda v, g: 0.999 * v + 0.001 * g * g, squares, grads)
-        size, root = RATE / (1 - 0.9**count), jnp.sqrt(1 - 0.999**count)
-        parameters = tree_map(lambda p, m, v: p - size * m / (jnp.sqrt(v) / root + 1e-8), parameters, means, squares)
-        return (parameters, means, squares, count), loss
-
-    compiled = jax.jit(update, donate_argnums=0)
-    parameters = [(jnp.asarray(w), jnp.asarray(b)) for w, b in zip(weights, biases, strict=True)]
-    zeros = tree_map(jnp.zeros_like, parameters)
-    state = (parameters, zeros, tree_map(jnp.copy, zeros), jnp.float32(0))
-    x, t = jnp.asarray(images), jnp.asarray(labels)
-
-    def step():
-        nonlocal state
-        state, loss = compiled(state, x, t)
-        return loss.block_until_ready()
-
-    return Statement("step()", {"step": step}, LOSSES)
+DEEP = Network(
+    (
+        *(*normalized(3, 32), *normalized(32, 32), ("pool",)),
+        *(*normalized(32, 64), *normalized(64, 64), ("pool",)),
+        *(*normalized(64, 128), *normalized(128, 128), ("pool",)),
+        *(("flatten",), ("linear", 2048, 10)),
+    ),
+    (3, 32, 32),
+    64,
+)
+IMAGE_NETWORKS = {
+    "conv 32-64-64, dense 64-10, 28x28x1, batch 32": DIGITS,
+    "conv 32-64, dense 128-10, 32x32x3, batch 64": PHOTOGRAPHS,
+    "six conv with batch norm, 32x32x3, batch 64": DEEP,
+}
 
 
-# Forward and the weights' gradient of both layers, the first layer's input gradient excepted; Adam by its bytes.
-PRODUCTS = 2 * BATCH * (2 * 784 * 128 + 3 * 128 * 10)
-PARAMETERS = 784 * 128 + 128 + 128 * 10 + 10
+def step_case(name: str, network: Network) -> Case:
+    flops, parameters = network.work()
+    setups = {
+        "pydl": partial(shaped_like_torch, "pydl", network),
+        "torch": partial(shaped_like_torch, "torch", network),
+        "torch fused": partial(shaped_like_torch, "torch", network, fused=True),
+        "jax": partial(jax_step, network),
+    }
+    if len(network.image) == 1:
+        setups["numpy"] = partial(numpy_step, network)
+    else:
+        last = {"channels_last": True, "fused": True}
+        setups["torch channels-last"] = partial(shaped_like_torch, "torch", network, **last)
+        setups["torch compiled"] = partial(shaped_like_torch, "torch", network, compiled=True, fused=True)
+    # Three products a layer, the input gradient of the first excepted (left out here); Adam by its bytes.
+    return Case(
+        name,
+        flops=3 * flops,
+        reads=4 * parameters * 6,
+        writes=4 * parameters * 4,
+        tolerance=2e-3,  # of losses after several updates
+        setups=setups,
+    )
+
+
+EAGER = ("torch", "torch fused", "torch channels-last")
+
+GROWTH = """
+import gc, sys
+from pydl.bench.cases.training import IMAGE_NETWORKS, PERCEPTRON
+from pydl.bench.networks import shaped_like_torch
+
+def resident():
+    gc.collect()
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * 4096
+
+def steps(network, count):
+    step = shaped_like_torch(sys.argv[1], network).names["step"]
+    for _ in range(count):
+        step()
+
+steps(PERCEPTRON, 20)
+before = resident()
+steps(list(IMAGE_NETWORKS.values())[int(sys.argv[2])], 50)
+print(resident() - before)
+"""
+
+
+@dataclass
+class Growth:
+    """In the place of a timer: the resident bytes by which 50 steps of a network enlarge a fresh process that has
+    trained another one. Measured once."""
+
+    library: str
+    network: int
+    measured: float | None = None
+
+    def timeit(self, number: int) -> float:
+        if self.measured is None:
+            command = [sys.executable, "-c", GROWTH, self.library, str(self.network)]
+            self.measured = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        return number * self.measured
+
+
+class GrowthStatement(Statement):
+    def timer(self):
+        return Growth(self.names["library"], self.names["network"])
+
+    def value(self):
+        return 0
+
+
+def growth(name: str, network: int) -> Statement | None:
+    names = {"library": name, "network": network}
+    return GrowthStatement("None", names) if library(name) is not None and sys.platform == "linux" else None
+
 
 GROUPS = [
     Group(
         "training",
         "Training step, 784-128-10, batch 32, Adam",
-        [
-            Case(
-                "perceptron",
-                flops=PRODUCTS,
-                reads=4 * PARAMETERS * 6,
-                writes=4 * PARAMETERS * 4,
-                setups={
-                    "pydl": partial(shaped_like_torch, "pydl"),
-                    "numpy": numpy_step,
-                    "torch": partial(shaped_like_torch, "torch"),
-                    "torch fused": partial(shaped_like_torch, "torch", fused=True),
-                    "jax": jax_step,
-                },
-            )
-        ],
+        [step_case("perceptron", PERCEPTRON)],
         (Bar("each", 4.0, against=("torch", "torch fused")), Bar("each", 1.8, against=("jax",))),
+    ),
+    Group(
+        "training-images",
+        "Training step of convolutional networks, Adam",
+        [step_case(name, network) for name, network in IMAGE_NETWORKS.items()],
+        (
+            Bar("each", 3.0, where=lambda case: "32-64-64" in case.name),
+            Bar("each", 2.0, where=lambda case: "dense 128-10" in case.name),
+            Bar("each", 1.5, EAGER, where=lambda case: "six conv" in case.name),
+            Bar("each", 1.2, where=lambda case: "six conv" in case.name),
+        ),
+    ),
+    Group(
+        "training-memory",
+        "Resident memory that 50 training steps add to a process that has trained before",
+        [
+            Case(name, unit="bytes", setups={lib: partial(growth, lib, i) for lib in ("pydl", "torch")})
+            for i, name in enumerate(IMAGE_NETWORKS)
+        ],
+        (Bar("each", 1.0),),
     ),
 ]

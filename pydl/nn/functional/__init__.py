@@ -1,6 +1,7 @@
 """The functions behind the layers, with PyTorch's names and arguments."""
 
 from pydl.nn.functional._activation import *
+from pydl.nn.functional._attention import *
 from pydl.nn.functional._classification import *
 from pydl.nn.functional._conv import *
 from pydl.nn.functional._distance import *

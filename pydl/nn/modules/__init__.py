@@ -2,6 +2,7 @@
 
 from pydl.nn.modules import (
     activation,
+    attention,
     batchnorm,
     container,
     conv,
@@ -13,9 +14,12 @@ from pydl.nn.modules import (
     normalization,
     padding,
     pooling,
+    positional,
     rnn,
+    transformer,
 )
 from pydl.nn.modules.activation import *
+from pydl.nn.modules.attention import *
 from pydl.nn.modules.batchnorm import *
 from pydl.nn.modules.container import *
 from pydl.nn.modules.conv import *
@@ -28,10 +32,26 @@ from pydl.nn.modules.module import Module
 from pydl.nn.modules.normalization import *
 from pydl.nn.modules.padding import *
 from pydl.nn.modules.pooling import *
+from pydl.nn.modules.positional import *
 from pydl.nn.modules.rnn import *
+from pydl.nn.modules.transformer import *
 
-__all__ = sorted([
-    "Module", *activation.__all__, *batchnorm.__all__, *container.__all__, *conv.__all__, *dropout.__all__,
-    *image.__all__, *instancenorm.__all__, *linear.__all__, *loss.__all__, *normalization.__all__, *padding.__all__,
-    *pooling.__all__, *rnn.__all__,
-])
+_PARTS = (
+    activation,
+    attention,
+    batchnorm,
+    container,
+    conv,
+    dropout,
+    image,
+    instancenorm,
+    linear,
+    loss,
+    normalization,
+    padding,
+    pooling,
+    positional,
+    rnn,
+    transformer,
+)
+__all__ = sorted(["Module", *(name for part in _PARTS for name in part.__all__)])
