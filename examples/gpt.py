@@ -21,9 +21,9 @@ from comparison import Run, compare, load_weights, plot, weights_of
 
 import pydl
 
-LAYERS, WIDTH, HEADS = 4, 192, 6
-CONTEXT, BATCH = 128, 32
-LEARNING_RATE, WEIGHT_DECAY, WARM_UP, CLIP = 3e-3, 0.1, 0.1, 1.0
+LAYERS, WIDTH, HEADS = 4, 128, 4
+CONTEXT, BATCH = 128, 16
+LEARNING_RATE, WEIGHT_DECAY, WARM_UP, CLIP = 8e-3, 0.1, 0.1, 1.0
 
 
 def build_network(lib: Any, characters: int) -> Any:
@@ -163,7 +163,7 @@ def write(network: Any, code: int, count: int, temperature: float) -> list[int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, metavar="DATA", help="text file")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", type=int, default=500, metavar="N", help="how many characters to write")
     parser.add_argument("--temperature", type=float, default=0.8)
