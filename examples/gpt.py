@@ -47,7 +47,7 @@ def build_network(lib: Any, characters: int) -> Any:
             batch, length, _ = x.shape
             heads = self.queries_keys_values(self.attention_norm(x)).view(batch, length, 3, HEADS, -1)
             queries_keys, values = heads[:, :, :2].permute(2, 0, 3, 1, 4), heads[:, :, 2].transpose(1, 2)
-            queries, keys = rotate(lib, functional.rms_norm(queries_keys, (WIDTH // HEADS,)), *rotation)
+            queries, keys = rotate(functional.rms_norm(queries_keys, (WIDTH // HEADS,)), *rotation)
             if cache is not None:
                 keys, values = (past[:, :, -CONTEXT:] for past in cache.append(keys, values))
             y = functional.scaled_dot_product_attention(queries, keys, values, is_causal=length > 1)
@@ -83,15 +83,16 @@ def build_network(lib: Any, characters: int) -> Any:
 
 
 def rotation_of(lib: Any, position: int, length: int) -> tuple[Any, Any]:
-    """Cosines and sines (length, half a head) by which rotary embedding turns the pairs of a head (Su et al. 2021)."""
+    """Cosines and sines (length, size of a head) of rotary positions (Su et al. 2021)."""
     frequencies = 1e4 ** -np.linspace(0, 1, WIDTH // HEADS // 2, endpoint=False)
     angles = np.outer(np.arange(position, position + length), frequencies).astype(np.float32)
-    return lib.from_numpy(np.cos(angles)), lib.from_numpy(np.sin(angles))
+    cosines, sines = np.cos(angles), np.sin(angles)
+    return lib.from_numpy(np.concatenate([cosines, cosines], 1)), lib.from_numpy(np.concatenate([-sines, sines], 1))
 
 
-def rotate(lib: Any, x: Any, cosines: Any, sines: Any) -> Any:
-    a, b = x.chunk(2, -1)
-    return lib.cat([a * cosines - b * sines, a * sines + b * cosines], -1)
+def rotate(heads: Any, cosines: Any, sines: Any) -> Any:
+    """Turns element i of each head and the one half a head further by their angle."""
+    return heads * cosines + heads.roll(heads.shape[-1] // 2, -1) * sines
 
 
 def window(codes: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
