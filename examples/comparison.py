@@ -61,9 +61,9 @@ def compare(runs: dict[str, Run], rows: int = 5) -> None:
 def plot_losses(axes: Any, runs: dict[str, Run]) -> None:
     """Draws each run's loss by steps, averaged over fiftieths of the longest."""
     window = max(1, max(len(run.losses) for run in runs.values()) // 50)
-    for name, run in runs.items():
+    for line, (name, run) in zip(("-", "--"), runs.items()):
         ends = range(window, len(run.losses) + 1, window)
-        axes.plot(ends, [fmean(run.losses[end - window : end]) for end in ends], label=name)
+        axes.plot(ends, [fmean(run.losses[end - window : end]) for end in ends], line, label=name)
     axes.set(xlabel="step", ylabel="loss", title="Training")
     axes.grid(alpha=0.3)
     axes.legend()

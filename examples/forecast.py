@@ -127,7 +127,7 @@ def plot(series: Series, forecasts: np.ndarray, runs: dict[str, Run], file: Path
     lines.plot(dates, series.following[shown], color="black", marker=".", linewidth=0.8, label="truth")
     lines.plot(dates, series.last[shown], color="tab:gray", linewidth=0.8, linestyle=":", label="persistence")
     lines.plot(dates, forecasts[shown], color="tab:blue", label="network")
-    lines.set(ylabel=series.unit, title="The last of the days held out")
+    lines.set(ylabel=series.unit, title="The last of the values held out")
     lines.grid(alpha=0.3)
     lines.legend()
     plot_losses(losses, runs)
