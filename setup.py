@@ -180,7 +180,11 @@ def cython_modules() -> list[Extension]:
         return []
     from Cython.Build import cythonize
 
-    return cythonize(sources, build_dir="build/cython")
+    modules = cythonize(sources, build_dir="build/cython")
+    for module in modules:
+        module.extra_compile_args += ["-O3", "-g0"]
+        module.extra_link_args += [] if "-g" in extra_flags() else ["-s"]
+    return modules
 
 
 if sys.maxsize < 2**32:

@@ -27,6 +27,9 @@ _KEPT = {
     "_range": """
         range
     """,
+    "_sparse": """
+        layout sparse_coo sparse_coo_tensor strided
+    """,
     "_windows": """
         bartlett_window blackman_window hamming_window hann_window kaiser_window
     """,

@@ -23,7 +23,7 @@ _ELSEWHERE = {
 }
 # What other devices, dtypes and layouts of PyTorch's tensors answer.
 _NEVER = """
-    is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_nested is_quantized is_sparse is_sparse_csr is_vulkan is_xla
+    is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_nested is_quantized is_sparse_csr is_vulkan is_xla
     is_xpu
 """
 
@@ -56,6 +56,10 @@ def _polygamma(self: Tensor, n: int) -> Tensor:
     return pydl.polygamma(n, self)
 
 
+def _layout(self: Tensor) -> Any:
+    return pydl.sparse_coo if _core._is_sparse(self) else pydl.strided
+
+
 def _real(self: Tensor) -> Tensor:
     return self
 
@@ -73,6 +77,8 @@ def install() -> None:
         setattr(Tensor, name, False)
     Tensor.where = _named(_where, "where", "This tensor where condition holds, other elsewhere.")
     Tensor.polygamma = _named(_polygamma, "polygamma", "The n-th derivative of digamma.")
+    Tensor.is_sparse = property(_core._is_sparse, doc="Is the tensor row-sparse, as gradients of embeddings may be?")
+    Tensor.layout = property(_layout, doc="How the values are kept: pydl.strided or pydl.sparse_coo.")
     Tensor.real = property(_real, doc="The tensor itself: it is real.")
     Tensor.is_pinned = _named(lambda self: False, "is_pinned", "Always False: there is no device to copy to.")
     Tensor.is_shared = _named(lambda self: False, "is_shared", "Always False: memory is this process's own.")

@@ -162,10 +162,25 @@ def _notes(tensor: Tensor) -> Iterator[str]:
         yield "requires_grad=True"
 
 
+def _sparse_string(tensor: Tensor, prefix: str) -> str:
+    rows, values = tensor._indices(), tensor._values()
+    pad = " " * len(prefix)
+    notes = [f"size={tuple(tensor.shape)}", f"nnz={tensor._nnz()}"]
+    if tensor.dtype != _core.get_default_dtype():
+        notes.append(f"dtype={tensor.dtype}")
+    notes.append("layout=pydl.sparse_coo")
+    parts = [f"{name}=tensor({_contents(part, len(prefix) + len(name) + 8)}"
+             + (f", size={tuple(part.shape)})" if part.numel() == 0 else ")")
+             for name, part in (("indices", rows), ("values", values))]
+    return prefix + f",\n{pad}".join([*parts, ", ".join(notes)]) + ")"
+
+
 def to_string(tensor: Tensor) -> str:
     """The text of repr() and str()."""
     plain = type(tensor).__name__ in ("Tensor", "Parameter")
     prefix = "tensor(" if plain else f"{type(tensor).__name__}("
+    if tensor.is_sparse:
+        return _sparse_string(tensor, prefix)
     text = prefix + _contents(tensor, len(prefix))
     last_line = len(text) - text.rfind("\n")
     for note in _notes(tensor):

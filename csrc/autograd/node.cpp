@@ -154,7 +154,7 @@ Tensors AccumulateGrad::apply(const Tensors& grads) {
                       same(g.strides(), variable.strides());
     if (mode.grad) h.grad = arithmetic.clone(g);
     else h.grad = ours ? g : arithmetic.clone(g);
-  } else if (mode.grad) {
+  } else if (mode.grad || (h.grad.is_sparse() && !g.is_sparse())) {  // a dense gradient does not fit sparse rows
     h.grad = arithmetic.add(h.grad, g);
   } else {
     arithmetic.add_inplace(h.grad, g);

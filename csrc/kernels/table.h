@@ -5,6 +5,8 @@
 #include "kernels/batch_norm.h"
 #include "kernels/cast.h"
 #include "kernels/conv.h"
+#include "kernels/ctc.h"
+#include "kernels/embedding.h"
 #include "kernels/gemm.h"
 #include "kernels/move.h"
 #include "kernels/optim.h"
@@ -31,6 +33,8 @@ namespace pydl {
   ROW(PoolKernels, pool)            \
   ROW(TapsKernels, taps)            \
   ROW(ScatterKernels, scatter)      \
+  ROW(EmbeddingKernels, embedding)  \
+  ROW(CtcKernels, ctc)              \
   ROW(RecurrentKernels, recurrent)  \
   ROW(OptimKernels, optim)          \
   ROW(RooflineKernels, roofline)

@@ -8,6 +8,7 @@
 #include "ops/call.h"
 #include "ops/iterate.h"
 #include "ops/pointwise.h"
+#include "ops/sparse.h"
 #include "ops/view.h"
 #include "tensor/memory_order.h"
 
@@ -126,6 +127,11 @@ Tensor copy_(const Tensor& into, const Tensor& from) {
 Tensor fill_(const Tensor& into, const Scalar& value) {
   Call call("fill_");
   autograd::check_inplace(call.op, into);
+  if (into.is_sparse() && value.equals(0)) {
+    const Tensor &indices = into.sparse().indices, &values = into.sparse().values;
+    replace_rows(into, {narrow(indices, 0, 0, 0), contiguous(narrow(values, 0, 0, 0)), true});
+    return into;
+  }
   const Input in[] = {{Operand(value), into.dtype()}};
   run_pointwise({call.op, identity_loop(into.dtype()), into.dtype(), into.dtype(), 0.1}, in, Out::prepared(into));
   into.bump_version();
@@ -153,6 +159,7 @@ Tensor empty_like(const Tensor& x, std::optional<DType> dtype, std::optional<Mem
 Tensor cast(const Tensor& x, DType dtype) {
   if (x.dtype() == dtype) return x;
   Call call("to");
+  if (x.is_sparse()) return sparse_rows(x.sparse().indices, cast(x.sparse().values, dtype), x.sizes(), x.sparse().coalesced);
   Tensor y = empty_like(x, dtype);
   copy_values(y, x);
   if (is_floating(dtype) && autograd::needed(x))
@@ -162,6 +169,7 @@ Tensor cast(const Tensor& x, DType dtype) {
 
 Tensor clone(const Tensor& x, std::optional<MemoryFormat> format) {
   Call call("clone");
+  if (x.is_sparse()) return sparse_rows(clone(x.sparse().indices), clone(x.sparse().values), x.sizes(), x.sparse().coalesced);
   Tensor y = empty_like(x, {}, format);
   copy_values(y, x);
   if (autograd::needed(x)) autograd::record("CloneBackward", y, {x}, [](const Tensor& g) { return g; });

@@ -1,13 +1,15 @@
 // Optimizer steps over lists of parameters: one call, one parallel pass over all elements of all parameters, no
 // history. The Python classes of pydl.optim own the hyper-parameters, the states and the step counts; the formulas are
-// in kernels/optim.cpp.
+// in kernels/optim.cpp. A row-sparse gradient updates the rows that it holds; the others keep their states too.
 #include <cmath>
 
 #include "kernels/table.h"
 #include "ops/call.h"
 #include "ops/copy.h"
+#include "ops/pointwise.h"
 #include "ops/promote.h"
 #include "ops/registry.h"
+#include "ops/sparse.h"
 
 namespace pydl {
 
@@ -23,11 +25,14 @@ void check_count(const char* op, const char* what, size_t given, size_t count) {
   if (given != count) fail<ValueError>(op, ": expected ", count, " ", what, ", one a parameter, got ", given);
 }
 
+// Do row-sparse gradients have a meaning for the optimizer?
+enum class Sparse : bool { Refused, Taken };
+
 // The parameters of one step with their gradients and states, checked. An optional state is an empty list.
 class Update {
  public:
   Update(const char* op, const List& params, const List& grads, std::initializer_list<const List*> states,
-         std::initializer_list<const List*> optional_states = {})
+         std::initializer_list<const List*> optional_states = {}, Sparse sparse = Sparse::Refused)
       : params_(params), grads_(grads) {
     check_count(op, "gradients", grads.size(), params.size());
     for (const List* s : states) {
@@ -41,6 +46,8 @@ class Update {
     for (size_t i = 0; i < params.size(); ++i) {
       if (!is_floating(params[i].dtype())) fail<TypeError>(op, ": expected floating point parameters, got ", params[i]);
       check_twin(op, params[i], grads[i]);
+      if (grads[i].is_sparse() && sparse == Sparse::Refused)
+        fail(op, ": expected dense gradients, got a row-sparse ", grads[i], "; it does not support sparse gradients");
       check_written(op, params[i]);
       for (const List* s : states_) {
         if (s->empty()) continue;
@@ -101,9 +108,14 @@ class Update {
     first_unit.reserve(params_.size() + 1);
     for (size_t i = 0; i < params_.size(); ++i) {
       if (compute_dtype(params_[i].dtype()) != dtype_of<T>) continue;
-      ParamSlice<T> s{write<T>(params_[i]), read<T>(grads_[i]), {}, params_[i].numel()};
+      const bool sparse = grads_[i].is_sparse();
+      ParamSlice<T> s{write<T>(params_[i]), sparse ? nullptr : read<T>(grads_[i]), {}, params_[i].numel()};
       for (size_t k = 0; k < states_.size(); ++k)
         if (!states_[k]->empty()) s.state[k] = write<T>((*states_[k])[i]);
+      if (sparse) {
+        run_rows(s, grads_[i], steps[i], kernel(kernels<T>().optim));
+        continue;
+      }
       slices.push_back(s);
       slice_steps.push_back(&steps[i]);
       first_unit.push_back(first_unit.back() + (s.n + kUnit - 1) / kUnit);
@@ -117,6 +129,32 @@ class Update {
         if (from < to) function(slices[i].piece(from, to - from), *slice_steps[i]);
       }
     });
+  }
+
+  // The rows of one parameter that its gradient holds.
+  template <class T, class Step, class Function>
+  void run_rows(const ParamSlice<T>& whole, const Tensor& grad, const Step& step, const Function& function) {
+    constexpr int64_t kAhead = 4;  // rows fetched ahead: each is somewhere else
+    const Tensor once = coalesce(grad);
+    const Tensor values = cast(once.sparse().values, dtype_of<T>);
+    const int64_t* const rows = once.sparse().indices.template data<int64_t>();
+    const int64_t n = once.sparse().indices.numel(), cols = n ? values.numel() / n : 0;
+    auto row_of = [&](T* array, int64_t i) { return array ? array + rows[i] * cols : nullptr; };
+    auto fetch = [bytes = std::min<int64_t>(cols * int64_t(sizeof(T)), 1024)](const T* row) {
+      for (int64_t b = 0; row && b < bytes; b += 64) __builtin_prefetch(reinterpret_cast<const char*>(row) + b, 1);
+    };
+    parallel_for(n, std::max<int64_t>(1, kUnit * kGrainUnits / std::max<int64_t>(cols, 1)),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i) {
+                     if (i + kAhead < end) {
+                       fetch(row_of(whole.param, i + kAhead));
+                       for (T* state : whole.state) fetch(row_of(state, i + kAhead));
+                     }
+                     ParamSlice<T> row{row_of(whole.param, i), values.template data<T>() + i * cols, {}, cols};
+                     for (int k = 0; k < 3; ++k) row.state[k] = row_of(whole.state[k], i);
+                     function(row, step);
+                   }
+                 });
   }
 
   const List &params_, &grads_;
@@ -142,13 +180,50 @@ double decay_factor(double lr, double weight_decay, bool decoupled) { return dec
 
 // ---- the optimizers ------------------------------------------------------------------------------------------------
 
+bool has_sparse(const List& grads) {
+  return std::any_of(grads.begin(), grads.end(), [](const Tensor& g) { return g.is_sparse(); });
+}
+[[noreturn]] void fail_weight_decay(const char* op) {
+  fail(op, ": expected weight_decay=0, which is not compatible with sparse gradients, got another");
+}
+
+// The momentum of row-sparse gradients holds all rows that ever had one, and all of these move. A dense momentum makes
+// such a gradient dense.
+void sgd_with_sparse_momentum(const char* op, const List& params, const List& grads, const List& buffers,
+                              const SgdStep& step) {
+  const Update checked(op, params, grads, {}, {&buffers}, Sparse::Taken);
+  List dense_params, dense_grads, dense_buffers, moved, moves;
+  for (size_t i = 0; i < params.size(); ++i) {
+    const Tensor &grad = grads[i], &buffer = buffers[i];
+    if (!buffer.is_sparse()) {
+      dense_params.push_back(params[i]);
+      dense_grads.push_back(to_dense(grad));
+      dense_buffers.push_back(buffer);
+      continue;
+    }
+    if (!grad.is_sparse()) fail(op, ": expected sparse gradients where the momentum is sparse, got a dense ", grad);
+    const Tensor g = step.maximize ? neg(grad) : grad;
+    const Tensor momentum = coalesce(add(mul(buffer, Operand(step.momentum)), mul(g, Operand(1 - step.dampening))));
+    replace_rows(buffer, momentum.sparse());
+    moved.push_back(params[i]);
+    moves.push_back(step.nesterov ? add(g, mul(momentum, Operand(step.momentum))) : momentum);
+  }
+  Update dense(op, dense_params, dense_grads, {}, {&dense_buffers}), sparse(op, moved, moves, {}, {}, Sparse::Taken);
+  const auto kernel = [](const auto& k) { return k.sgd; };
+  dense.run(std::vector<SgdStep>(dense_params.size(), step), kernel);
+  sparse.run(std::vector<SgdStep>(moved.size(), {{0, false}, step.lr, 0, 0, false}), kernel);
+}
+
 void sgd(const List& params, const List& grads, const List& momentum_buffers, double lr, double momentum,
          double dampening, double weight_decay, bool nesterov, bool maximize) {
   Call call("optim.sgd");
   if (momentum != 0) check_count(call.op, "momentum buffers", momentum_buffers.size(), params.size());
-  Update update(call.op, params, grads, {}, {&momentum_buffers});
-  update.run(std::vector<SgdStep>(params.size(), {{weight_decay, maximize}, lr, momentum, dampening, nesterov}),
-             [](const auto& k) { return k.sgd; });
+  const bool sparse = has_sparse(grads);
+  if (sparse && weight_decay != 0) fail_weight_decay(call.op);
+  const SgdStep step{{weight_decay, maximize}, lr, momentum, dampening, nesterov};
+  if (sparse && momentum != 0) return sgd_with_sparse_momentum(call.op, params, grads, momentum_buffers, step);
+  Update update(call.op, params, grads, {}, {&momentum_buffers}, Sparse::Taken);
+  update.run(std::vector<SgdStep>(params.size(), step), [](const auto& k) { return k.sgd; });
 }
 
 void adam(const List& params, const List& grads, const List& exp_avgs, const List& exp_avg_sqs,
@@ -165,6 +240,21 @@ void adam(const List& params, const List& grads, const List& exp_avgs, const Lis
                                          lr / (1 - std::pow(beta1, t)),
                                          std::sqrt(1 - std::pow(beta2, t)),
                                          decay_factor(lr, weight_decay, decoupled)};
+                       }),
+             [](const auto& k) { return k.adam; });
+}
+
+// Adam on touched rows, in PyTorch's form: eps is added before the second moment is unbiased.
+void sparse_adam(const List& params, const List& grads, const List& exp_avgs, const List& exp_avg_sqs, IntSpan steps,
+                 double lr, double beta1, double beta2, double eps, bool maximize) {
+  Call call("optim.sparse_adam");
+  for (const Tensor& g : grads)
+    if (!g.is_sparse()) fail(call.op, ": expected sparse gradients, got a dense ", g, "; Adam takes those");
+  Update update(call.op, params, grads, {&exp_avgs, &exp_avg_sqs}, {}, Sparse::Taken);
+  update.run(for_steps(call.op, steps, params.size(),
+                       [&](double t) {
+                         const double size = lr * std::sqrt(1 - std::pow(beta2, t)) / (1 - std::pow(beta1, t));
+                         return AdamStep{{0, maximize}, beta1, beta2, eps, size, 1, 1};
                        }),
              [](const auto& k) { return k.adam; });
 }
@@ -208,13 +298,9 @@ void radam(const List& params, const List& grads, const List& exp_avgs, const Li
                          if (rectified)
                            size *= std::sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) *
                                    std::sqrt(1 - beta2_t);
-                         return RadamStep{{coupled(weight_decay, decoupled), maximize},
-                                          beta1,
-                                          beta2,
-                                          eps,
-                                          size,
-                                          rectified,
-                                          decay_factor(lr, weight_decay, decoupled)};
+                         return RadamStep{
+                             {coupled(weight_decay, decoupled), maximize}, beta1, beta2, eps, size, rectified,
+                             decay_factor(lr, weight_decay, decoupled)};
                        }),
              [](const auto& k) { return k.radam; });
 }
@@ -223,12 +309,11 @@ void adamax(const List& params, const List& grads, const List& exp_avgs, const L
             double beta1, double beta2, double eps, double weight_decay, bool maximize) {
   Call call("optim.adamax");
   Update update(call.op, params, grads, {&exp_avgs, &exp_infs});
-  update.run(
-      for_steps(call.op, steps, params.size(),
-                [&](double t) {
-                  return AdamaxStep{{weight_decay, maximize}, beta1, beta2, eps, lr / (1 - std::pow(beta1, t))};
-                }),
-      [](const auto& k) { return k.adamax; });
+  update.run(for_steps(call.op, steps, params.size(),
+                       [&](double t) {
+                         return AdamaxStep{{weight_decay, maximize}, beta1, beta2, eps, lr / (1 - std::pow(beta1, t))};
+                       }),
+             [](const auto& k) { return k.adamax; });
 }
 
 void rmsprop(const List& params, const List& grads, const List& square_avgs, const List& grad_avgs,
@@ -243,7 +328,8 @@ void rmsprop(const List& params, const List& grads, const List& square_avgs, con
 void adagrad(const List& params, const List& grads, const List& state_sums, IntSpan steps, double lr, double lr_decay,
              double eps, double weight_decay, bool maximize) {
   Call call("optim.adagrad");
-  Update update(call.op, params, grads, {&state_sums});
+  if (weight_decay != 0 && has_sparse(grads)) fail_weight_decay(call.op);
+  Update update(call.op, params, grads, {&state_sums}, {}, Sparse::Taken);
   update.run(for_steps(call.op, steps, params.size(),
                        [&](double t) {
                          return AdagradStep{{weight_decay, maximize}, eps, lr / (1 + (t - 1) * lr_decay)};
@@ -267,7 +353,8 @@ double total_norm_value(const List& tensors, double p) {
   constexpr int64_t kPiece = 32 * kUnit;
   double total = 0;
   for (const Tensor& t : tensors) {
-    const Tensor x = cast(contiguous(t), compute_dtype(t.dtype()));
+    const Tensor elements = t.is_sparse() ? coalesce(t).sparse().values : t;
+    const Tensor x = cast(contiguous(elements), compute_dtype(t.dtype()));
     if (x.numel() == 0) continue;
     visit_float(x.dtype(), [&]<class T>(type_tag<T>) {
       const auto& k = kernels<T>().reduce;
@@ -311,8 +398,16 @@ Tensor total_norm(const List& tensors, double norm_type) {
 
 void scale_all(const List& tensors, double factor) {
   Call call("optim.scale_all_");
-  Update update(call.op, tensors, tensors, {});
-  if (factor != 1) update.run(std::vector<double>(tensors.size(), factor), [](const auto& k) { return k.scale; });
+  if (factor == 1) return;
+  List dense;
+  for (const Tensor& t : tensors) {
+    if (t.is_sparse())
+      mul(t, Operand(factor), Out::inplace(t));
+    else
+      dense.push_back(t);
+  }
+  Update update(call.op, dense, dense, {});
+  update.run(std::vector<double>(dense.size(), factor), [](const auto& k) { return k.scale; });
 }
 
 // ---- registration --------------------------------------------------------------------------------------------------
@@ -328,6 +423,10 @@ const Operator ops[] = {
      "optim.adam" LISTS "Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor[] max_exp_avg_sqs, int[] steps, *, float lr, "
      "float beta1, float beta2, float eps, float weight_decay, bool decoupled, bool maximize) -> ()",
      kInPlace, "One step of Adam or AdamW; with max_exp_avg_sqs, of AMSGrad. steps counts from 1, this step included."},
+    {&sparse_adam,
+     "optim.sparse_adam" LISTS "Tensor[] exp_avgs, Tensor[] exp_avg_sqs, int[] steps, *, float lr, float beta1, "
+     "float beta2, float eps, bool maximize) -> ()",
+     kInPlace, "One step of Adam on the rows that row-sparse gradients hold."},
     {&nadam,
      "optim.nadam" LISTS "Tensor[] exp_avgs, Tensor[] exp_avg_sqs, Tensor mu_products, int[] steps, *, float lr, "
      "float beta1, float beta2, float eps, float weight_decay, float momentum_decay, bool decoupled, "

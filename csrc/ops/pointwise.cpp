@@ -8,6 +8,7 @@
 #include "ops/copy.h"
 #include "ops/iterate.h"
 #include "ops/promote.h"
+#include "ops/sparse.h"
 
 namespace pydl {
 
@@ -169,7 +170,10 @@ Tensor pointwise(const PointwiseRow& row, std::initializer_list<Operand> tensors
   const std::span<const Operand> in(tensors.begin(), tensors.size());
   const std::span<const Scalar> extra(params.begin(), params.size());
   Promotion promotion;
-  for (const Operand& o : in) promotion.add(o);
+  for (const Operand& o : in) {
+    if (o.is_tensor() && o.tensor().is_sparse()) return sparse_pointwise(row, in, extra, out);
+    promotion.add(o);
+  }
   if (row.domain == PointwiseDomain::N && row.arity == 1)
     for (const Scalar& s : extra) promotion.add(s);
   const DType result = row.domain == PointwiseDomain::F ? float_result(promotion) : promotion.result();

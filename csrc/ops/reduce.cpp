@@ -449,7 +449,7 @@ const Operator ops[] = {
 
 const bool connected = [] {
   autograd::arithmetic.sum_to = &sum_to;
-  autograd::arithmetic.any_nan = [](const Tensor& x) { return *any(isnan(x.alias())).data<bool>(); };
+  autograd::arithmetic.any_nan = [](const Tensor& x) { return *any(isnan(x.is_sparse() ? x.sparse().values : x.alias())).data<bool>(); };
   return true;
 }();
 

@@ -9,6 +9,9 @@ namespace pydl {
 
 // ---- Storage ------------------------------------------------------------------------------------------------------
 
+Storage::Storage() = default;
+Storage::~Storage() = default;
+
 Ref<Storage> Storage::allocate(size_t nbytes) {
   Ref<Storage> s(new (pydl::allocate(sizeof(Storage))) Storage);
   if (nbytes) s->data = pydl::allocate(nbytes);
@@ -109,10 +112,19 @@ Tensor Tensor::over(Ref<Storage> storage, IntSpan sizes, IntSpan strides, int64_
 }
 
 Tensor Tensor::alias(IntSpan sizes, IntSpan strides, int64_t offset) const {
+  if (is_sparse() && !same(sizes, this->sizes())) check_dense();  // rows know no other shape
   Tensor t = over(storage(), sizes, strides, offset, dtype());
   t.impl()->device = device();
   t.impl()->inference = impl_->inference;
   return t;
+}
+
+constinit thread_local const char* running_operator = nullptr;
+
+void Tensor::check_dense() const {
+  if (is_sparse())
+    fail<NotImplementedError>(running_operator ? running_operator : "data", ": expected dense tensors, got a row-sparse ", *this,
+                              "; use to_dense()");
 }
 
 bool Tensor::is_contiguous(MemoryFormat f) const {

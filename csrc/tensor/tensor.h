@@ -29,6 +29,8 @@ struct Derived : RefCounted {
   ~Derived() = default;
 };
 
+struct SparseRows;
+
 // A block of memory shared by all views of it. The version counts in-place writes.
 struct Storage : RefCounted {
   void* data = nullptr;
@@ -40,6 +42,10 @@ struct Storage : RefCounted {
   void (*release)(void* context) = nullptr;  // for imported memory; null: from our allocator
   void* context = nullptr;
   Ref<Derived> derived;    // read and written in ops/derived.cpp only
+  std::unique_ptr<SparseRows> sparse;  // of a row-sparse tensor, which has no other memory
+
+  Storage();
+  ~Storage();
 
   static Ref<Storage> allocate(size_t nbytes);
   static Ref<Storage> import(void* data, size_t nbytes, void (*release)(void*), void* context);
@@ -109,7 +115,11 @@ class Tensor {
   size_t nbytes() const { return size_t(numel() * item_size()); }
 
   const Ref<Storage>& storage() const { return impl_->storage; }
-  void* raw() const { return static_cast<char*>(impl_->storage->data) + impl_->offset * item_size(); }
+  // Raises for a row-sparse tensor: whoever asks for memory was made for dense tensors.
+  void* raw() const {
+    if (!impl_->storage->data) check_dense();
+    return static_cast<char*>(impl_->storage->data) + impl_->offset * item_size();
+  }
   template <class T> T* data() const { return static_cast<T*>(raw()); }
 
   bool is_contiguous() const { return impl_->contiguous; }
@@ -121,6 +131,10 @@ class Tensor {
   // Two elements may share memory (stride 0 or crossing strides).
   bool may_self_overlap() const;
 
+  bool is_sparse() const { return impl_->storage->sparse != nullptr; }
+  const SparseRows& sparse() const { return *impl_->storage->sparse; }
+  void check_dense() const;
+
   uint32_t version() const { return impl_->storage->version.load(std::memory_order_relaxed); }
   void bump_version() const { impl_->storage->version.fetch_add(1, std::memory_order_relaxed); }
 
@@ -129,6 +143,17 @@ class Tensor {
 };
 
 using Tensors = SmallVector<Tensor, 3>;
+
+// The contents of a row-sparse tensor: row indices[i] of dimension 0 is values[i], repeated rows add up, and all others
+// are zero. Gradients of embeddings have this form. PyTorch's sparse_coo layout with one sparse dimension.
+struct SparseRows {
+  Tensor indices;  // int64 [n], in range
+  Tensor values;   // contiguous [n, sizes[1:]...]
+  bool coalesced;  // indices ascend, none repeats
+};
+
+// The operator that runs on this thread, for messages; null outside. Set by the Call of ops/call.h.
+extern constinit thread_local const char* running_operator __attribute__((tls_model("initial-exec")));
 
 // Raises where the memory may not be written: a read-only import, or the copy that `view` made.
 void check_writable(const char* op, const Tensor& t);

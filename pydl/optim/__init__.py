@@ -11,8 +11,9 @@ from pydl.optim.optimizer import Optimizer
 from pydl.optim.radam import RAdam
 from pydl.optim.rmsprop import RMSprop
 from pydl.optim.sgd import SGD
+from pydl.optim.sparse_adam import SparseAdam
 
 __all__ = [
     "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer", "RAdam", "RMSprop",
-    "lr_scheduler", "swa_utils",
+    "SparseAdam", "lr_scheduler", "swa_utils",
 ]

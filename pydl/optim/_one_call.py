@@ -46,6 +46,8 @@ class OneCallOptimizer(Optimizer):
     """An algorithm says what it remembers (`_tensors`, `_counts`), how that starts (`_start`) and what one step is."""
 
     _counts: tuple[str, ...] = ("step",)  # scalars that every parameter has one of
+    _takes_sparse = False
+    _instead = ""  # advice to those who come with sparse gradients
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self._plans: dict[int, Plan] = {}
@@ -123,6 +125,8 @@ class OneCallOptimizer(Optimizer):
             if param.grad is None:
                 plan.idle.append(param)
                 continue
+            if not self._takes_sparse and param.grad.is_sparse:
+                raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{self._instead}")
             state = self._state[param] if plan.names or self._counts else {}
             for name in self._counts:
                 plan.counts[name].append(float(state.setdefault(name, self._start_count(name))))

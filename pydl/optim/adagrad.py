@@ -13,7 +13,8 @@ __all__ = ["Adagrad"]
 
 
 class Adagrad(OneCallOptimizer):
-    """s += g^2; p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps) (Duchi et al. 2011).
+    """s += g^2; p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps) (Duchi et al. 2011). A row-sparse gradient changes
+    the rows that it holds.
 
     >>> import pydl
     >>> weight = pydl.nn.Parameter(pydl.tensor([1.0]))
@@ -23,6 +24,8 @@ class Adagrad(OneCallOptimizer):
     >>> round(weight.item(), 4)
     0.5
     """
+
+    _takes_sparse = True
 
     def __init__(
         self,

@@ -57,6 +57,8 @@ class Adam(OneCallOptimizer):
             "fused": fused, "decoupled_weight_decay": decoupled_weight_decay,
         })
 
+    _instead = ", please consider SparseAdam instead"
+
     def _tensors(self, group: dict[str, Any]) -> tuple[str, ...]:
         return _WITH_MAXIMUM if group["amsgrad"] else _PLAIN
 

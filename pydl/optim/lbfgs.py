@@ -133,7 +133,7 @@ class LBFGS(Optimizer):
 
 def _flat_grad(params: list[Tensor]) -> Tensor:
     """All gradients as one vector, zeros where there is none."""
-    pieces = [pydl.zeros_like(param) if param.grad is None else param.grad.detach() for param in params]
+    pieces = [pydl.zeros_like(param) if param.grad is None else param.grad.detach().to_dense() for param in params]
     return pydl.cat([piece.reshape(-1) for piece in pieces])
 
 

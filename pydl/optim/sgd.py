@@ -16,6 +16,8 @@ class SGD(OneCallOptimizer):
     """p -= lr d with d = g + weight_decay p; with momentum d becomes b = momentum b + (1 - dampening) d, where b starts
     as the first d; with Nesterov's it becomes d + momentum b (Sutskever et al. 2013).
 
+    Of a row-sparse gradient only the rows that it holds move; with momentum, those that any gradient held so far.
+
     >>> import pydl
     >>> weight = pydl.nn.Parameter(pydl.tensor([1.0]))
     >>> optimizer = pydl.optim.SGD([weight], lr=0.5)
@@ -26,6 +28,7 @@ class SGD(OneCallOptimizer):
     """
 
     _counts = ()
+    _takes_sparse = True
 
     def __init__(
         self,
@@ -55,6 +58,9 @@ class SGD(OneCallOptimizer):
 
     def _start(self, name: str, param: Tensor, group: dict[str, Any]) -> Tensor:
         """What, decayed and added to the dampened first d, gives that d."""
+        if param.grad.is_sparse:
+            first = -param.grad if group["maximize"] else param.grad
+            return first.detach() * (group["dampening"] / group["momentum"])
         if group["dampening"] == 0:
             return pydl.zeros_like(param)
         grad = -param.grad if group["maximize"] else param.grad

@@ -6,6 +6,8 @@ from . import (
     binary,
     conv,
     creation,
+    ctc,
+    embedding,
     image,
     index,
     matrix,
@@ -35,6 +37,8 @@ FAMILIES = (
     image,
     attention,
     recurrent,
+    embedding,
+    ctc,
 )
 
 __all__ = ["FAMILIES", "TABLE"]

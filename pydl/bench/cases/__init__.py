@@ -4,6 +4,7 @@ from pydl.bench.cases import (
     attention,
     calls,
     conv,
+    embedding,
     images,
     matmul,
     move,
@@ -13,6 +14,7 @@ from pydl.bench.cases import (
     recurrent,
     reductions,
     rowwise,
+    text,
     training,
 )
 
@@ -26,8 +28,10 @@ GROUPS = [
     *conv.GROUPS,
     *images.GROUPS,
     *pool.GROUPS,
+    *embedding.GROUPS,
     *recurrent.GROUPS,
     *attention.GROUPS,
     *optimizers.GROUPS,
+    *text.GROUPS,
     *training.GROUPS,
 ]

@@ -6,6 +6,7 @@ from pydl.nn.functional._classification import *
 from pydl.nn.functional._conv import *
 from pydl.nn.functional._distance import *
 from pydl.nn.functional._dropout import *
+from pydl.nn.functional._embedding import *
 from pydl.nn.functional._image import *
 from pydl.nn.functional._linear import *
 from pydl.nn.functional._normalization import *

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pydl
@@ -10,7 +11,7 @@ from pydl._core import nn as _nn
 from pydl.nn.functional._reduction import reduce_loss, resolve
 
 __all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "multi_margin_loss",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss", "multi_margin_loss",
     "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "soft_margin_loss",
 ]
 
@@ -47,6 +48,39 @@ def nll_loss(
     """-x[t] over log-probabilities (N, C, ...) or (C) and class indices (N, ...) or ()."""
     reduction = resolve("nll_loss", reduction, size_average, reduce)
     return _nn.nll_loss(input, target, weight, reduction, ignore_index)
+
+
+def _lengths(lengths: Tensor | Sequence[int]) -> Tensor:
+    return lengths if isinstance(lengths, Tensor) else pydl.tensor(lengths, dtype=pydl.int64)
+
+
+def ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Tensor | Sequence[int],
+    target_lengths: Tensor | Sequence[int],
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Tensor:
+    """-log P(target | log_probs) over all alignments: connectionist temporal classification (Graves et al. 2006).
+
+    `log_probs` (frames, batch, classes) or (frames, classes) come from `log_softmax`, and the gradient assumes so.
+    `targets` are (batch, length), of which `target_lengths` count, or (sum of target_lengths). A target that no
+    alignment of `input_lengths` frames fits has the loss inf and gradients NaN, both 0 with `zero_infinity`. "mean"
+    divides each loss by its target's length first. The second derivative raises.
+
+    >>> import pydl
+    >>> log_probs = pydl.tensor([[0.4, 0.6], [0.4, 0.6]]).log()
+    >>> loss = pydl.nn.functional.ctc_loss(log_probs, pydl.tensor([1]), [2], [1])
+    >>> round(loss.exp().item() * 0.84, 4)
+    1.0
+    """
+    lengths = _lengths(input_lengths), _lengths(target_lengths)
+    if log_probs.dim() != 2:
+        return _nn.ctc_loss(log_probs, targets, *lengths, blank, reduction, zero_infinity)
+    loss = _nn.ctc_loss(log_probs.unsqueeze(1), targets, *lengths, blank, reduction, zero_infinity)
+    return loss.reshape(())
 
 
 class _BinaryCrossEntropy(autograd.Function):

@@ -16,6 +16,7 @@ from pydl.nn.modules import (
     pooling,
     positional,
     rnn,
+    sparse,
     transformer,
 )
 from pydl.nn.modules.activation import *
@@ -34,6 +35,7 @@ from pydl.nn.modules.padding import *
 from pydl.nn.modules.pooling import *
 from pydl.nn.modules.positional import *
 from pydl.nn.modules.rnn import *
+from pydl.nn.modules.sparse import *
 from pydl.nn.modules.transformer import *
 
 _PARTS = (
@@ -52,6 +54,7 @@ _PARTS = (
     pooling,
     positional,
     rnn,
+    sparse,
     transformer,
 )
 __all__ = sorted(["Module", *(name for part in _PARTS for name in part.__all__)])

@@ -1,0 +1,51 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Tokens to indices and ragged lists to rectangles: the loops that walk Python objects."""
+
+from cpython.dict cimport PyDict_GetItem
+from cpython.number cimport PyNumber_Index
+from libc.stdint cimport int64_t
+
+
+def lookup(dict table, list tokens, Py_ssize_t default, int64_t[::1] out):
+    """out[i] = table[tokens[i]]; an absent token gives `default`, or KeyError(token) where that is negative."""
+    cdef Py_ssize_t i
+    cdef object token
+    for i in range(len(tokens)):
+        token = tokens[i]
+        found = PyDict_GetItem(table, token)
+        if found is not NULL:
+            out[i] = <object>found
+        elif default >= 0:
+            out[i] = default
+        else:
+            raise KeyError(token)
+
+
+def lookup_list(dict table, list tokens, Py_ssize_t default):
+    """The same as a list, without making new numbers."""
+    cdef Py_ssize_t i
+    cdef list result = [None] * len(tokens)
+    for i in range(len(tokens)):
+        token = tokens[i]
+        found = PyDict_GetItem(table, token)
+        if found is not NULL:
+            result[i] = <object>found
+        elif default >= 0:
+            result[i] = default
+        else:
+            raise KeyError(token)
+    return result
+
+
+def pad(list rows, int64_t[:, ::1] out, int64_t[::1] lengths, bint pad_left, bint cut_left):
+    """Writes rows[i] into out[i], which holds the padding already, cut to its width, and what is kept into lengths."""
+    cdef Py_ssize_t i, j, keep, start, at, width = out.shape[1]
+    cdef list row
+    for i in range(len(rows)):
+        row = rows[i]
+        keep = min(<Py_ssize_t>len(row), width)
+        start = len(row) - keep if cut_left else 0
+        at = width - keep if pad_left else 0
+        for j in range(keep):
+            out[i, at + j] = PyNumber_Index(row[start + j])  # a float is refused, not cut
+        lengths[i] = keep

@@ -1,0 +1,172 @@
+"""Vocabularies: tokens and their indices."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import pydl
+from pydl import Tensor
+from pydl.text import _ids
+from pydl.text.files import read_json, write_json
+
+__all__ = ["Vocab"]
+
+
+class Vocab:
+    """Tokens by index and indices by token: `specials` first, then by falling frequency, equals in the order of text.
+
+    `iterator` gives lists of tokens; tokens seen less than `min_freq` times are left out, and with `max_size` all but
+    the most frequent, the special tokens counted. `default` is the special token that stands for those outside the
+    vocabulary; without one, looking up such a token raises KeyError that names it.
+
+    >>> from pydl.text import Vocab
+    >>> vocab = Vocab([["to", "be"], ["or", "not", "to", "be"]], specials=["<pad>", "<unk>"], default="<unk>")
+    >>> vocab.tokens
+    ['<pad>', '<unk>', 'be', 'to', 'not', 'or']
+    >>> vocab(["to", "err"]), vocab["be"], "err" in vocab
+    ([3, 1], 2, False)
+    """
+
+    def __init__(
+        self,
+        iterator: Iterable[Iterable[str]] = (),
+        *,
+        min_freq: int = 1,
+        max_size: int | None = None,
+        specials: Sequence[str] = (),
+        default: str | None = None,
+    ) -> None:
+        counts: Counter[str] = Counter()
+        for tokens in iterator:
+            if isinstance(tokens, (str, bytes)):
+                raise TypeError(f"Vocab: expected lists of tokens, got {tokens!r}; a tokenizer makes them from text")
+            counts.update(tokens)
+        self._choose(counts, min_freq, max_size, specials, default)
+
+    def _choose(
+        self,
+        counts: Counter[str],
+        min_freq: int,
+        max_size: int | None,
+        specials: Sequence[str] = (),
+        default: str | None = None,
+    ) -> None:
+        if min_freq < 1:
+            raise ValueError(f"Vocab: expected min_freq to be at least 1, got {min_freq}")
+        if max_size is not None and max_size < len(specials):
+            raise ValueError(f"Vocab: expected max_size to hold {len(specials)} special tokens, got {max_size}")
+        special = set(specials)
+        words = [token for token, count in counts.items() if count >= min_freq and token not in special]
+        words.sort(key=lambda token: (-counts[token], token))
+        words = words[: None if max_size is None else max_size - len(specials)]
+        self._set(list(specials) + words, default)
+        self.counts: dict[str, int] = {token: counts[token] for token in self.tokens}
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[str, int], *, min_freq: int = 1, max_size: int | None = None) -> Vocab:
+        """The vocabulary of tokens that were counted already."""
+        vocab = cls.__new__(cls)
+        vocab._choose(Counter(counts), min_freq, max_size)
+        return vocab
+
+    @classmethod
+    def from_tokens(cls, tokens: Iterable[str], default: str | None = None) -> Vocab:
+        """The vocabulary of exactly these tokens, in this order; ValueError if one stands there twice."""
+        vocab = cls()
+        vocab._set(list(tokens), default)
+        vocab.counts = dict.fromkeys(vocab.tokens, 0)
+        return vocab
+
+    def _set(self, tokens: list[str], default: str | None) -> None:
+        table = {token: index for index, token in enumerate(tokens)}
+        if len(table) < len(tokens):
+            twice = next(token for index, token in enumerate(tokens) if table[token] != index)
+            raise ValueError(f"Vocab: expected different tokens, got {twice!r} twice")
+        wrong = next((token for token in tokens if not isinstance(token, str)), None)
+        if wrong is not None:
+            raise TypeError(f"Vocab: expected tokens of type str, got {wrong!r}")
+        if default is not None and default not in table:
+            raise ValueError(f"Vocab: expected default to be one of the tokens, got {default!r}")
+        self._table, self.tokens, self.default = table, tokens, default
+        self._default_index = -1 if default is None else table[default]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self._table
+
+    def __getitem__(self, token: str) -> int:
+        """The index of one token."""
+        return self([token])[0]
+
+    def __call__(self, tokens: Iterable[str]) -> list[int]:
+        """The indices of tokens."""
+        try:
+            return _ids.lookup_list(self._table, list(tokens), self._default_index)
+        except KeyError as error:
+            raise self._unknown(error) from None
+
+    def lookup(self, tokens: Iterable[str], out: Tensor | None = None) -> Tensor:
+        """The indices of tokens as an int64 Tensor [n], or in `out`, contiguous and of that size."""
+        tokens = list(tokens)
+        if out is None:
+            out = pydl.empty(len(tokens), dtype=pydl.int64)
+        elif out.dtype != pydl.int64 or tuple(out.shape) != (len(tokens),) or not out.is_contiguous():
+            raise pydl.ShapeError(
+                f"Vocab.lookup: expected out to be contiguous int64 [{len(tokens)}], got {out.dtype} {list(out.shape)}"
+            )
+        elif self._default_index < 0:
+            self(tokens)  # raises before the first write
+        try:
+            _ids.lookup(self._table, tokens, self._default_index, out.numpy())
+        except KeyError as error:
+            raise self._unknown(error) from None
+        return out
+
+    def lookup_tokens(self, indices: Iterable[int] | Tensor | np.ndarray) -> list[str]:
+        """The tokens at these indices; IndexError for one outside the vocabulary."""
+        found = indices.tolist() if isinstance(indices, (Tensor, np.ndarray)) else list(indices)
+        for index in found:
+            if not 0 <= index < len(self.tokens):
+                raise IndexError(f"Vocab.lookup_tokens: expected indices in [0, {len(self.tokens)}), got {index}")
+        return [self.tokens[index] for index in found]
+
+    def _unknown(self, error: KeyError) -> KeyError:
+        return KeyError(f"Vocab: expected a token of the vocabulary, got {error.args[0]!r}; `default` maps such tokens")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` reads them."""
+        return {"tokens": self.tokens, "counts": [self.counts[t] for t in self.tokens], "default": self.default}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Vocab:
+        vocab = cls.from_tokens(values["tokens"], values["default"])
+        vocab.counts = dict(zip(vocab.tokens, values["counts"]))
+        return vocab
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a JSON file."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Vocab:
+        """Reads what `save` wrote; ValueError for any other file."""
+        try:
+            return cls.from_dict(read_json(path))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"Vocab.load: expected a file that Vocab.save wrote, got {path} ({error})") from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocab) and self.tokens == other.tokens and self.default == other.default
+
+    def __repr__(self) -> str:
+        return f"Vocab({len(self)} tokens, default={self.default!r})"
