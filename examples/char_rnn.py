@@ -20,6 +20,7 @@ import numpy as np
 from comparison import Run, compare, load_weights, plot, weights_of
 
 import pydl
+from pydl.text.decoding import sample
 
 EMBEDDING, UNITS = 64, 512
 STREAMS, SPAN = 32, 64  # places of the text that are read side by side, and characters between two updates
@@ -100,15 +101,15 @@ def evaluate(lib: Any, network: Any, codes: np.ndarray) -> float:
     return total / count
 
 
-def write(network: Any, code: int, count: int, temperature: float) -> list[int]:
-    """`count` characters, each drawn from what the network expects after those before it."""
+def write(network: Any, code: int, count: int, temperature: float) -> np.ndarray:
+    """`count` characters, each drawn from what the network expects after `code` and those before it."""
     network.eval()
-    codes, state = [code], None
-    with pydl.no_grad():
-        for _ in range(count):
-            logits, state = network(pydl.tensor([[codes[-1]]]), state)
-            codes.append(pydl.multinomial(pydl.softmax(logits[0, 0] / temperature, -1), 1).item())
-    return codes[1:]
+
+    def step(codes: pydl.Tensor, state: Any) -> tuple[pydl.Tensor, Any]:
+        logits, state = network(codes.unsqueeze(0), state)
+        return logits[0], state
+
+    return sample(step, pydl.tensor([code]), max_length=count, temperature=temperature)[0].numpy()
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from comparison import Run, compare, load_weights, plot, weights_of
 
 import pydl
+from pydl.text.decoding import sample
 
 LAYERS, WIDTH, HEADS = 4, 128, 4
 CONTEXT, BATCH = 128, 16
@@ -66,14 +67,14 @@ def build_network(lib: Any, characters: int) -> Any:
                 nn.init.zeros_(block.attended.weight)
                 nn.init.zeros_(block.down.weight)
 
-        def forward(self, codes: Any, position: int = 0, caches: Any = None) -> Any:
-            """Codes (batch, 1 + length) to the logits (batch, length, characters) of what follows all but the first.
+        def forward(self, codes: Any, caches: Any = None) -> Any:
+            """Codes (batch, 1 + length) to logits (batch, length, characters) of what follows all but the first.
 
-            A character enters with the one before it, of which attention would otherwise have to learn first. The
-            second code is at `position`; caches hold those before it.
+            A character enters with the one before it, which attention would otherwise have to find first. The first
+            code is only such a one before; `caches`, one a block, hold what else came before.
             """
             before, codes = codes[:, :-1], codes[:, 1:]
-            rotation = rotation_of(lib, position, codes.shape[1])
+            rotation = rotation_of(lib, len(caches[0]) if caches else 0, codes.shape[1])
             x = self.characters(codes) + self.pairs(before * characters + codes)
             for place, block in enumerate(self.blocks):
                 x = block(x, rotation, caches[place] if caches else None)
@@ -150,15 +151,15 @@ def evaluate(lib: Any, network: Any, codes: np.ndarray, first: int) -> float:
     return total / (len(codes) - first)
 
 
-def write(network: Any, code: int, count: int, temperature: float) -> list[int]:
-    """`count` characters, each drawn from what the network expects after those before it."""
+def write(network: Any, code: int, count: int, temperature: float) -> np.ndarray:
+    """`count` characters, each drawn from what the network expects after `code` and those before it."""
     network.eval()
-    codes, caches = [code, code], [pydl.nn.KeyValueCache() for _ in range(LAYERS)]
-    with pydl.no_grad():
-        for position in range(count):
-            logits = network(pydl.tensor([codes[-2:]]), position, caches)
-            codes.append(pydl.multinomial(pydl.softmax(logits[0, 0] / temperature, -1), 1).item())
-    return codes[2:]
+    start, caches = pydl.tensor([code]), [pydl.nn.KeyValueCache() for _ in range(LAYERS)]
+
+    def step(codes: pydl.Tensor, before: pydl.Tensor) -> tuple[pydl.Tensor, pydl.Tensor]:
+        return network(pydl.stack([before, codes], 1), caches)[:, 0], codes
+
+    return sample(step, start, start, max_length=count, temperature=temperature)[0].numpy()
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ def test_gpt_sees_with_a_cache_what_it_sees_without(examples):
     caches = [pydl.nn.KeyValueCache() for _ in range(gpt.LAYERS)]
     with pydl.no_grad():
         whole = network(codes)[0]
-        steps = [network(codes[:, place : place + 2], place, caches)[0, 0] for place in range(gpt.CONTEXT)]
+        steps = [network(codes[:, place : place + 2], caches)[0, 0] for place in range(gpt.CONTEXT)]
     np.testing.assert_allclose(pydl.stack(steps).numpy(), whole.numpy(), rtol=1e-4, atol=1e-4)
 
 
