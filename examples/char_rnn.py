@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="text file")
     parser.add_argument("--cell", choices=["LSTM", "GRU"], default="LSTM")
     parser.add_argument("--units", type=int, default=UNITS)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", type=int, default=500, metavar="N", help="how many characters to write")
     parser.add_argument("--temperature", type=float, default=0.8)
