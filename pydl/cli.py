@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
     commands.add_parser("info", help="show version, instruction set, threads, build and memory")
 
-    bench = commands.add_parser("bench", help="measure pydl against NumPy, PyTorch and JAX")
+    bench = commands.add_parser("bench", help="measure pydl against NumPy, PyTorch, JAX and ONNX Runtime")
     bench.add_argument("--group", action="append", metavar="NAME", help="only this group (repeatable)")
     bench.add_argument("--case", metavar="PATTERN", help="only cases whose name matches, e.g. '*softmax*'")
     bench.add_argument("--list", action="store_true", help="list the groups and their cases")

@@ -237,10 +237,11 @@ void fill_exponential(PhiloxStream s, T* out, int64_t first, int64_t n, T rate) 
   });
 }
 
+uint64_t bernoulli_threshold(double p) { return uint64_t(std::nearbyint(std::clamp(p, 0.0, 1.0) * 0x1p32)); }
+
 template <class T>
 void fill_bernoulli(PhiloxStream s, T* out, int64_t first, int64_t n, double p) {
-  const double scaled = std::nearbyint(std::clamp(p, 0.0, 1.0) * 0x1p32);
-  const uint64_t threshold = uint64_t(scaled);  // up to 2^32: always true
+  const uint64_t threshold = bernoulli_threshold(p);
   for_groups<4 * kLanes>(s, out, first, n, [=](const Words& w, T* o) {
     for (int j = 0; j < 4; ++j)
       for (int l = 0; l < kLanes; ++l) o[j * kLanes + l] = T(w.w[j][l] < threshold);

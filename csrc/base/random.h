@@ -55,7 +55,8 @@ void fill_normal(PhiloxStream s, T* out, int64_t first, int64_t n, T mean, T std
 // -log(u) / rate, always positive.
 template <class T>
 void fill_exponential(PhiloxStream s, T* out, int64_t first, int64_t n, T rate);
-// 1 with probability p (to within 2^-32), else 0.
+// 1 with probability p (to within 2^-32), else 0: whether the element's word is below the threshold, at most 2^32.
+uint64_t bernoulli_threshold(double p);
 template <class T>
 void fill_bernoulli(PhiloxStream s, T* out, int64_t first, int64_t n, double p);  // bool, float, double
 // Integers in [low, low + range), range > 0, by the high half of a 64 x 64 bit product: a value's probability is off by

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <new>
 
 #include "bindings/python.h"
@@ -31,6 +33,10 @@ void translate_exception(const char* op) noexcept {
   } catch (const py::builtin_exception& e) { e.set_error(); } catch (const std::exception& e) {
     set(PyExc_RuntimeError, e);
   } catch (...) { PyErr_SetString(PyExc_RuntimeError, "pydl: unknown C++ exception"); }
+}
+
+void sleep_until_exit() noexcept {
+  for (;;) pause();
 }
 
 static PyObject* new_error(py::module_& m, const char* name, const char* doc, PyObject* a, PyObject* b) {

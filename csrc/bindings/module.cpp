@@ -23,7 +23,10 @@ namespace {
 // Parallel regions run without the GIL, when the thread that starts them holds it.
 void* release_gil() { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; }
 void retake_gil(void* state) {
-  if (state) PyEval_RestoreThread(static_cast<PyThreadState*>(state));
+  if (!state) return;
+  try {
+    PyEval_RestoreThread(static_cast<PyThreadState*>(state));
+  } catch (abi::__forced_unwind&) { sleep_until_exit(); }
 }
 
 const char* compiler() {

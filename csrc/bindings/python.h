@@ -1,5 +1,6 @@
 // What every file of the bindings starts from: CPython, pybind11, and the border between C++ exceptions and Python's.
 #pragma once
+#include <cxxabi.h>
 #include <pybind11/pybind11.h>
 
 #include <type_traits>
@@ -14,13 +15,20 @@ namespace py = pybind11;
 // ("sub: expected ...") is made to name the operator that was called, when that is given.
 void translate_exception(const char* op = nullptr) noexcept;
 
+// Once the interpreter goes down, CPython before 3.14 ends a thread that asks for the GIL by unwinding its stack (an
+// abi::__forced_unwind). To catch that and go on, or to meet a noexcept function on the way, aborts the process: a thread
+// that is ended inside this module sleeps until the process exits instead.
+[[noreturn]] void sleep_until_exit() noexcept;
+
 // Runs f at an entry from Python. An exception becomes a Python error and the entry's error value, null or -1.
 template <class F>
 auto guarded(F&& f, const char* op = nullptr) noexcept {
   using R = decltype(f());
   try {
     return f();
-  } catch (...) { translate_exception(op); }
+  } catch (abi::__forced_unwind&) { sleep_until_exit(); } catch (...) {
+    translate_exception(op);
+  }
   if constexpr (std::is_pointer_v<R>)
     return R(nullptr);
   else

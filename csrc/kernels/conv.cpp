@@ -60,9 +60,13 @@ void correlate_tile(const ConvBlock<T>& b, int64_t p, int64_t j, T* y, const T* 
   const Row<T, NV> row{b.channels - j - (NV - 1) * L < L ? b.channels - j - (NV - 1) * L : L};
   int64_t at[MR];
   V acc[MR][NV];
+  y += j;
   PYDL_UNROLL for (int i = 0; i < MR; ++i) at[i] = b.x_at[p + i];
   PYDL_UNROLL for (int i = 0; i < MR; ++i)
-    PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[i][v] = V(0);
+    PYDL_UNROLL for (int v = 0; v < NV; ++v) {
+      acc[i][v] = V(0);
+      if (!b.stream) __builtin_prefetch(y + b.y_at[p + i] + v * L, 1);
+    }
   for (int64_t r = 0; r < b.runs; ++r) {
     const T* in = x + b.run_at[r];
     for (int64_t k = b.run_length; k > 0; --k, ++in, w += NV * L) {
@@ -77,7 +81,6 @@ void correlate_tile(const ConvBlock<T>& b, int64_t p, int64_t j, T* y, const T* 
       }
     }
   }
-  y += j;
   if (accumulate) {
     PYDL_UNROLL for (int i = 0; i < MR; ++i)
       PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[i][v] = row.load(y + b.y_at[p + i], v) + acc[i][v];
@@ -92,8 +95,15 @@ void correlate_tile(const ConvBlock<T>& b, int64_t p, int64_t j, T* y, const T* 
     PYDL_UNROLL for (int i = 0; i < MR; ++i)
       PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[i][v] = select(acc[i][v] < T(0), V(0), acc[i][v]);
   }
-  PYDL_UNROLL for (int i = 0; i < MR; ++i)
-    PYDL_UNROLL for (int v = 0; v < NV; ++v) row.store(acc[i][v], y + b.y_at[p + i], v);
+  if (b.stream) {
+    PYDL_UNROLL for (int i = 0; i < MR; ++i)
+      PYDL_UNROLL for (int v = 0; v < NV; ++v) StreamedVector<T>{}.write(acc[i][v], y + b.y_at[p + i] + v * L);
+  } else {
+    PYDL_UNROLL for (int i = 0; i < MR; ++i)
+      PYDL_UNROLL for (int v = 0; v < NV; ++v) row.store(acc[i][v], y + b.y_at[p + i], v);
+  }
+  if (epilogue.elementwise)
+    for (int i = 0; i < MR; ++i) epilogue.elementwise(y + b.y_at[p + i], (NV - 1) * L + row.last);
 }
 
 // ---- places of runs x channels, summed over pixels -----------------------------------------------------------------
@@ -167,15 +177,22 @@ template <class T, class F> PYDL_INLINE void for_panels(const ConvBlock<T>& b, F
 
 template <class T>
 void correlate(const ConvBlock<T>& b, T* y, const T* x, const T* weight, bool accumulate, const Epilogue<T>& epilogue) {
+  // Small weights stay in the cache while x and y stream through it once; otherwise a panel of them stays, and x.
+  constexpr int64_t kSmallWeights = 192 * 1024;
   const TileRows tiles(b.pixels, kTileRows);
-  for_panels(b, [&](int64_t j, int64_t vectors, int64_t at) __attribute__((always_inline)) {
-    int64_t p = 0;
-    for (int64_t t = 0; t < tiles.count; ++t) {
-      const int64_t height = tiles.height_of(t);
-      kTiles<T>.correlate[height - 1][vectors - 1](b, p, j, y, x, weight + at, accumulate, epilogue);
-      p += height;
-    }
-  });
+  const auto run = [&](int64_t t, int64_t& p, int64_t j, int64_t vectors, int64_t at) __attribute__((always_inline)) {
+    kTiles<T>.correlate[tiles.height_of(t) - 1][vectors - 1](b, p, j, y, x, weight + at, accumulate, epilogue);
+  };
+  if (b.runs * b.run_length * b.channels * int64_t(sizeof(T)) <= kSmallWeights) {
+    for (int64_t t = 0, p = 0; t < tiles.count; p += tiles.height_of(t++))
+      for_panels(b, [&](int64_t j, int64_t vectors, int64_t at)
+                        __attribute__((always_inline)) { run(t, p, j, vectors, at); });
+  } else {
+    for_panels(b, [&](int64_t j, int64_t vectors, int64_t at) __attribute__((always_inline)) {
+      for (int64_t t = 0, p = 0; t < tiles.count; p += tiles.height_of(t++)) run(t, p, j, vectors, at);
+    });
+  }
+  if (b.stream) stream_fence();
 }
 
 template <class T>

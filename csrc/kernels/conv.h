@@ -22,6 +22,7 @@ template <class T> struct ConvBlock {
   int64_t run_length;
   int64_t first_run, all_runs;  // where the block's runs stand among those of the packed weights
   int64_t channels;         // output channels; y's are contiguous
+  bool stream;              // y is written past the cache: all of it aligned whole vectors
 };
 
 // Where the values of a weight tensor go when it is packed. Output channel j has its values in `segments` stretches of
@@ -42,6 +43,7 @@ template <class T> struct DepthwiseRow {
   const int64_t *x_at, *row;
   int64_t all_taps;         // of the packed weights
   int64_t channels;
+  bool stream;              // as in ConvBlock; who calls orders the writes
 };
 
 // Winograd's tiles: 4x4 of y under 3x3 filters need 6x6 of x, and 36 products.

@@ -47,7 +47,8 @@ PYDL_INLINE void depthwise_tile(const DepthwiseRow<T>& r, T* y, const T* x, cons
     PYDL_UNROLL for (int v = 0; v < NV; ++v) {
       if (relu) acc[p][v] = select(acc[p][v] < T(0), V(0), acc[p][v]);
       T* const out = y + p * r.y_pitch + v * L;
-      if (v < NV - 1) acc[p][v].store(out);
+      if (r.stream) StreamedVector<T>{}.write(acc[p][v], out);
+      else if (v < NV - 1) acc[p][v].store(out);
       else last.store(acc[p][v], out);
     }
 }

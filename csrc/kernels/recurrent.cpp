@@ -31,18 +31,20 @@ inline constexpr int kLoneVectors = 4;
 inline constexpr int kMostPanels = kTileRows >= 4 ? 4 : 2;  // of a tile of one row
 
 // ---- the product ----------------------------------------------------------------------------------------------------
-// sums[panel][row][vector] = a[row] . columns of the panel, for P panels side by side.
-template <class T, int MR, int NV, int P> void tile(T* sums, const T* const* rows, int64_t k, const T* b) {
+// One left operand of a tile's sums and the panels it meets: rows of k values.
+template <class T> struct Factor {
+  const T* const* rows;
+  int64_t k;
+  const T* panels;
+};
+template <class T, int MR, int NV, int P>
+PYDL_INLINE void accumulate(vec<T> (&acc)[P][MR][NV], const Factor<T>& factor) {
   using V = vec<T>;
   constexpr int64_t L = V::size;
-  V acc[P][MR][NV];
-  const T* a[MR];
-  PYDL_UNROLL for (int r = 0; r < MR; ++r) a[r] = rows[r];
-  PYDL_UNROLL for (int q = 0; q < P; ++q)
-    PYDL_UNROLL for (int r = 0; r < MR; ++r)
-      PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[q][r][v] = V(0);
-  const int64_t panel = k * NV * L;
-  for (int64_t p = 0; p < k; ++p, b += NV * L) {
+  const int64_t panel = factor.k * NV * L;
+  const T *a[MR], *b = factor.panels;
+  PYDL_UNROLL for (int r = 0; r < MR; ++r) a[r] = factor.rows[r];
+  for (int64_t p = 0; p < factor.k; ++p, b += NV * L) {
     PYDL_UNROLL for (int q = 0; q < P; ++q) {
       V bv[NV];
       PYDL_UNROLL for (int v = 0; v < NV; ++v) bv[v] = V::load(b + q * panel + v * L);
@@ -52,12 +54,24 @@ template <class T, int MR, int NV, int P> void tile(T* sums, const T* const* row
       }
     }
   }
-  PYDL_UNROLL for (int q = 0; q < P; ++q)
-    PYDL_UNROLL for (int r = 0; r < MR; ++r)
-      PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[q][r][v].store(sums + ((q * MR + r) * NV + v) * L);
 }
 
-template <class T> using TileFn = void (*)(T*, const T* const*, int64_t, const T*);
+// sums[panel][row][vector] = inputs[row] . columns of its panel + states[row] . columns of its panel, for P panels side
+// by side.
+template <class T, int MR, int NV, int P> void tile(T* sums, const Factor<T>& inputs, const Factor<T>& states) {
+  using V = vec<T>;
+  V acc[P][MR][NV];
+  PYDL_UNROLL for (int q = 0; q < P; ++q)
+    PYDL_UNROLL for (int r = 0; r < MR; ++r)
+      PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[q][r][v] = V(0);
+  accumulate(acc, inputs);
+  accumulate(acc, states);
+  PYDL_UNROLL for (int q = 0; q < P; ++q)
+    PYDL_UNROLL for (int r = 0; r < MR; ++r)
+      PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[q][r][v].store(sums + ((q * MR + r) * NV + v) * V::size);
+}
+
+template <class T> using TileFn = void (*)(T*, const Factor<T>&, const Factor<T>&);
 // The panels that a tile of so many rows takes at a time.
 constexpr int panels_at_once(int rows) { return rows == 1 ? kMostPanels : rows == 2 ? kMostPanels / 2 : 1; }
 template <class T, int NV> struct Tiles {
@@ -71,10 +85,11 @@ template <class T, int NV> struct Tiles {
 };
 template <class T, int NV> inline constexpr Tiles<T, NV> kTiles{};
 
-// Products of all rows with the panels; f(row, sums, first unit, vectors of a gate) for each of them. `a(row)` is the left
-// operand. Panels are outermost: one stays in the cache while all rows pass.
-template <class T, int Gates, class A, class F>
-PYDL_INLINE void for_tiles(const Panels<T>& w, int64_t count, A a, F f) {
+// Products of all rows with the panels; f(row, sums, first unit, vectors of a gate) for each of them. state(row) and,
+// unless `input` is empty, input_row(row) are the left operands. Panels are outermost: one stays in the cache while all
+// rows pass.
+template <class T, int Gates, class X, class H, class F>
+PYDL_INLINE void for_tiles(const Panels<T>& input, const Panels<T>& w, int64_t count, X input_row, H state, F f) {
   constexpr int64_t L = vec<T>::size, kUnits = Gates == 1 ? kLoneVectors : 1, kVectors = Gates * kUnits;
   alignas(64) T sums[kTileRows * kVectors * L > kMostPanels * kVectors * L ? kTileRows * kVectors * L
                                                                          : kMostPanels * kVectors * L];
@@ -86,11 +101,13 @@ PYDL_INLINE void for_tiles(const Panels<T>& w, int64_t count, A a, F f) {
     const int64_t panels = j + at_once <= (w.last < whole ? w.last : whole) ? at_once : 1;
     const int64_t rest = w.columns - j * kUnits * L;
     const int64_t units = j < whole ? kUnits : (rest + L - 1) / L;  // vectors of one gate
-    const T* const b = w.data + j * w.k * kVectors * L;
     for (int64_t t = 0, r = 0; t < heights.count; ++t) {
       const int64_t height = heights.height_of(t);
-      const T* rows[kTileRows];
-      for (int64_t i = 0; i < height; ++i) rows[i] = a(r + i);
+      const T *inputs[kTileRows], *states[kTileRows];
+      for (int64_t i = 0; i < height; ++i) {
+        inputs[i] = input.k ? input_row(r + i) : nullptr;
+        states[i] = state(r + i);
+      }
       TileFn<T> product;
       if constexpr (Gates == 1) {
         product = units == 4   ? (panels > 1 ? kTiles<T, 4>.many : kTiles<T, 4>.one)[height - 1]
@@ -100,7 +117,8 @@ PYDL_INLINE void for_tiles(const Panels<T>& w, int64_t count, A a, F f) {
       } else {
         product = (panels > 1 ? kTiles<T, Gates>.many : kTiles<T, Gates>.one)[height - 1];
       }
-      product(sums, rows, w.k, b);
+      product(sums, {inputs, input.k, input.data + j * input.k * kVectors * L},
+              {states, w.k, w.data + j * w.k * kVectors * L});
       for (int64_t q = 0; q < panels; ++q)
         for (int64_t i = 0; i < height; ++i)
           f(r + i, sums + (q * height + i) * Gates * units * L, (j + q) * kUnits * L, units);
@@ -132,71 +150,80 @@ template <CellActivation A, class T> PYDL_INLINE vec<T> slope(vec<T> y) {
 }
 
 // ---- forward --------------------------------------------------------------------------------------------------------
-template <class T, CellActivation A> void forward_simple(const ForwardStep<T>& s) {
-  for_tiles<T, 1>(
-      s.weights, s.count, [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].h; },
+// f(row, first unit, vectors, sums, the rest of the pre-activations) for the products of a step, Gates gates side by
+// side.
+template <class T, int Gates, class F> PYDL_INLINE void for_gates(const ForwardStep<T>& s, F f) {
+  for_tiles<T, Gates>(
+      s.input, s.weights, s.count, [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].x; },
+      [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].h; },
       [&](int64_t r, const T* sums, int64_t first, int64_t vectors) __attribute__((always_inline)) {
         const ForwardRow<T>& row = s.rows[r];
-        for_units<T>(first, vectors, s.weights.columns, [&](int64_t q, auto lanes) __attribute__((always_inline)) {
-          lanes.store(activate<A>(lanes.load(row.gates + first + q) + vec<T>::load(sums + q)), row.out + first + q);
-        });
+        f(row, first, vectors, sums, s.bias ? s.bias : row.gates);
       });
+}
+
+template <class T, CellActivation A> void forward_simple(const ForwardStep<T>& s) {
+  for_gates<T, 1>(s, [&](const ForwardRow<T>& row, int64_t first, int64_t vectors, const T* sums, const T* before)
+                         __attribute__((always_inline)) {
+    for_units<T>(first, vectors, s.weights.columns, [&](int64_t q, auto lanes) __attribute__((always_inline)) {
+      lanes.store(activate<A>(lanes.load(before + first + q) + vec<T>::load(sums + q)), row.out + first + q);
+    });
+  });
 }
 
 template <class T, CellActivation A> void forward_lstm(const ForwardStep<T>& s) {
   constexpr int64_t L = vec<T>::size;
   const int64_t units = s.weights.columns;
-  for_tiles<T, 4>(
-      s.weights, s.count, [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].h; },
-      [&](int64_t r, const T* sums, int64_t j, int64_t) __attribute__((always_inline)) {
-        const ForwardRow<T>& row = s.rows[r];
-        for_units<T>(j, 1, units, [&](int64_t, auto lanes) __attribute__((always_inline)) {
-          T* const gates = row.gates + j;
-          const vec<T> i = sigmoid(lanes.load(gates) + vec<T>::load(sums));
-          const vec<T> f = sigmoid(lanes.load(gates + units) + vec<T>::load(sums + L));
-          const vec<T> g = activate<A>(lanes.load(gates + 2 * units) + vec<T>::load(sums + 2 * L));
-          const vec<T> o = sigmoid(lanes.load(gates + 3 * units) + vec<T>::load(sums + 3 * L));
-          const vec<T> c = fma(f, lanes.load(row.c_before + j), i * g);
-          lanes.store(c, row.c + j);
-          lanes.store(o * activate<A>(c), row.out + j);
-          if (!s.save) return;
-          lanes.store(i, gates);
-          lanes.store(f, gates + units);
-          lanes.store(g, gates + 2 * units);
-          lanes.store(o, gates + 3 * units);
-        });
-      });
+  for_gates<T, 4>(s, [&](const ForwardRow<T>& row, int64_t j, int64_t, const T* sums, const T* before)
+                         __attribute__((always_inline)) {
+    for_units<T>(j, 1, units, [&](int64_t, auto lanes) __attribute__((always_inline)) {
+      const T* const in = before + j;
+      const vec<T> i = sigmoid(lanes.load(in) + vec<T>::load(sums));
+      const vec<T> f = sigmoid(lanes.load(in + units) + vec<T>::load(sums + L));
+      const vec<T> g = activate<A>(lanes.load(in + 2 * units) + vec<T>::load(sums + 2 * L));
+      const vec<T> o = sigmoid(lanes.load(in + 3 * units) + vec<T>::load(sums + 3 * L));
+      const vec<T> c = fma(f, lanes.load(row.c_before + j), i * g);
+      lanes.store(c, row.c + j);
+      lanes.store(o * activate<A>(c), row.out + j);
+      if (!s.save) return;
+      T* const gates = row.gates + j;
+      lanes.store(i, gates);
+      lanes.store(f, gates + units);
+      lanes.store(g, gates + 2 * units);
+      lanes.store(o, gates + 3 * units);
+    });
+  });
 }
 
 template <class T, CellActivation A> void forward_gru(const ForwardStep<T>& s) {
   constexpr int64_t L = vec<T>::size;
   const int64_t units = s.weights.columns;
-  for_tiles<T, 3>(
-      s.weights, s.count, [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].h; },
-      [&](int64_t row_number, const T* sums, int64_t j, int64_t) __attribute__((always_inline)) {
-        const ForwardRow<T>& row = s.rows[row_number];
-        for_units<T>(j, 1, units, [&](int64_t, auto lanes) __attribute__((always_inline)) {
-          T* const gates = row.gates + j;
-          const vec<T> r = sigmoid(lanes.load(gates) + vec<T>::load(sums));
-          const vec<T> z = sigmoid(lanes.load(gates + units) + vec<T>::load(sums + L));
-          vec<T> inner = vec<T>::load(sums + 2 * L);
-          if (s.inner_bias) inner += lanes.load(s.inner_bias + j);
-          const vec<T> n = activate<A>(fma(r, inner, lanes.load(gates + 2 * units)));
-          lanes.store(fma(z, lanes.load(row.h_units + j) - n, n), row.out + j);
-          if (!s.save) return;
-          lanes.store(r, gates);
-          lanes.store(z, gates + units);
-          lanes.store(n, gates + 2 * units);
-          lanes.store(inner, row.inner + j);
-        });
-      });
+  for_gates<T, 3>(s, [&](const ForwardRow<T>& row, int64_t j, int64_t, const T* sums, const T*)
+                         __attribute__((always_inline)) {
+    for_units<T>(j, 1, units, [&](int64_t, auto lanes) __attribute__((always_inline)) {
+      T* const gates = row.gates + j;
+      const vec<T> r = sigmoid(lanes.load(gates) + vec<T>::load(sums));
+      const vec<T> z = sigmoid(lanes.load(gates + units) + vec<T>::load(sums + L));
+      vec<T> inner = vec<T>::load(sums + 2 * L);
+      if (s.inner_bias) inner += lanes.load(s.inner_bias + j);
+      const vec<T> n = activate<A>(fma(r, inner, lanes.load(gates + 2 * units)));
+      lanes.store(fma(z, lanes.load(row.h_units + j) - n, n), row.out + j);
+      if (!s.save) return;
+      lanes.store(r, gates);
+      lanes.store(z, gates + units);
+      lanes.store(n, gates + 2 * units);
+      lanes.store(inner, row.inner + j);
+    });
+  });
 }
 
 // ---- backward -------------------------------------------------------------------------------------------------------
 // f(row, unit, lanes, dh) with dh = dy + the product.
 template <class T, class F> PYDL_INLINE void for_state_gradients(const BackwardStep<T>& s, F f) {
   for_tiles<T, 1>(
-      s.weights, s.count, [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].next; },
+      Panels<T>{}, s.weights, s.count,
+      [](int64_t) __attribute__((always_inline)) { return static_cast<const T*>(nullptr); },
+      [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].next; },
       [&](int64_t r, const T* sums, int64_t first, int64_t vectors) __attribute__((always_inline)) {
         const BackwardRow<T>& row = s.rows[r];
         for_units<T>(first, vectors, s.weights.columns, [&](int64_t q, auto lanes) __attribute__((always_inline)) {
@@ -279,7 +306,9 @@ template <class T> void backward(Cell cell, CellActivation activation, const Bac
 
 template <class T> void project(const ProjectStep<T>& s) {
   for_tiles<T, 1>(
-      s.weights, s.count, [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].a; },
+      Panels<T>{}, s.weights, s.count,
+      [](int64_t) __attribute__((always_inline)) { return static_cast<const T*>(nullptr); },
+      [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].a; },
       [&](int64_t r, const T* sums, int64_t first, int64_t vectors) __attribute__((always_inline)) {
         const ProjectRow<T>& row = s.rows[r];
         for_units<T>(first, vectors, s.weights.columns, [&](int64_t q, auto lanes) __attribute__((always_inline)) {

@@ -22,8 +22,9 @@ template <class T> struct Panels {
 
 // Row r of a batch in a forward step. h and c_before are the states before it.
 template <class T> struct ForwardRow {
+  const T* x;         // [input.k]
   const T* h;         // [k]
-  T* gates;           // [gates * units]: the input's products with biases; replaced by the activated gates if `save`
+  T* gates;           // [gates * units]: without `bias` the input's products; the activated gates if `save`
   T* out;             // [units]
   const T* c_before;  // [units] (LSTM); may be c
   T* c;
@@ -33,6 +34,9 @@ template <class T> struct ForwardRow {
 template <class T> struct ForwardStep {
   const ForwardRow<T>* rows;
   int64_t count;
+  // Either the step multiplies its inputs (not the GRU's), or `gates` has their products and biases already.
+  Panels<T> input;     // of W_ih^T, or all zeros
+  const T* bias;       // [gates * units], or null
   Panels<T> weights;   // of W_hh^T
   const T* inner_bias; // [units] (GRU): b_hn, or null
   bool save;

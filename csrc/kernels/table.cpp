@@ -1,5 +1,7 @@
 #include "kernels/table.h"
 
+#include "kernels/random.h"
+
 namespace pydl {
 
 // What the kernel sources define once per ISA, and the tables made of it.
@@ -14,6 +16,8 @@ namespace pydl {
   static const Kernels<float> all_f32{PYDL_KERNEL_FAMILIES(FLOAT_FAMILY)};    \
   static const Kernels<double> all_f64{PYDL_KERNEL_FAMILIES(DOUBLE_FAMILY)};  \
   extern const CastKernels cast_kernels;                                      \
+  extern const RandomKernels<float> random_f32;                               \
+  extern const RandomKernels<double> random_f64;                              \
   extern const MoveKernels<uint8_t> move_u8;                                  \
   extern const MoveKernels<uint16_t> move_u16;                                \
   extern const MoveKernels<uint32_t> move_u32;                                \
@@ -46,6 +50,12 @@ CHOOSE(Kernels<double>, template <> const Kernels<double>& kernels<double>())
 #undef TABLE
 #define TABLE(isa) &isa::cast_kernels
 CHOOSE(CastKernels, const CastKernels& cast_kernels())
+#undef TABLE
+#define TABLE(isa) &isa::random_f32
+CHOOSE(RandomKernels<float>, template <> const RandomKernels<float>& random_kernels<float>())
+#undef TABLE
+#define TABLE(isa) &isa::random_f64
+CHOOSE(RandomKernels<double>, template <> const RandomKernels<double>& random_kernels<double>())
 #undef TABLE
 #define TABLE(isa) &isa::move_u8
 CHOOSE(MoveKernels<uint8_t>, template <> const MoveKernels<uint8_t>& move_kernels<uint8_t>())

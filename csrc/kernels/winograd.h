@@ -107,6 +107,9 @@ void winograd_output(T* y, int64_t row_pitch, int64_t pitch, int64_t rows, int64
       }
     }
   });
+  if (epilogue.elementwise)
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < columns; ++j) epilogue.elementwise(y + i * row_pitch + j * pitch, channels);
 }
 
 template <class T>

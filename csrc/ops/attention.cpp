@@ -1,9 +1,11 @@
 // Scaled dot-product attention, fused: the scores are computed a tile at a time, forward and again backward.
+#include <array>
 #include <cmath>
 
 #include "autograd/node.h"
 #include "base/parallel.h"
 #include "base/random.h"
+#include "kernels/random.h"
 #include "kernels/table.h"
 #include "ops/call.h"
 #include "ops/copy.h"
@@ -11,6 +13,7 @@
 #include "ops/matmul.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
+#include "ops/shape.h"
 #include "ops/softmax.h"
 #include "ops/view.h"
 #include "ops/workspace.h"
@@ -83,7 +86,7 @@ struct Operands {
 template <class T>
 void keep_weights(const void* context, T* out, int64_t first, int64_t n) {
   const Attention& a = *static_cast<const Attention*>(context);
-  fill_bernoulli<T>(a.stream, out, first, n, 1 - a.drop);
+  random_kernels<T>().keep(out, {a.stream, bernoulli_threshold(1 - a.drop)}, T(1), first, n);
 }
 
 template <class T>
@@ -171,6 +174,7 @@ void run_backward(const Attention& a, const Operands& x, const Tensor& grad, con
   const AttentionKernels<T>& kernel = kernels<T>().attention;
   const int64_t range = key_range(a, kernel.blocking), ranges = ceil_div(a.keys, range), shared = a.heads / a.group;
   const Workspace<T> parts(ranges > 1 ? ranges * dq.numel() : 0);
+  const Tensor sums = ranges > 1 ? Tensor::empty(dq.sizes(), dq.dtype()) : dq;  // dense, as the parts are
   const double ns = a.estimate_ns(a.queries * a.group, 5, sizeof(T)) / double(ranges);
   const int64_t grain = std::max<int64_t>(1, int64_t(kParallelThresholdNs / (ns + 1)));
   share_out(a.batch * shared * ranges, grain, ns, [&](int64_t begin, int64_t end) {
@@ -182,11 +186,11 @@ void run_backward(const Attention& a, const Operands& x, const Tensor& grad, con
       for (int64_t g = 0; g < a.group; ++g) {
         const int64_t h = kv * a.group + g;
         T* const dq_rows =
-            ranges > 1 ? parts.data() + part * dq.numel() + (at<T>(dq, b, h) - dq.data<T>()) : at<T>(dq, b, h);
+            ranges > 1 ? parts.data() + part * dq.numel() + (at<T>(sums, b, h) - sums.data<T>()) : at<T>(dq, b, h);
         kernel.backward(head_of<T>(a, x, b, h),
                         {at<T>(grad, b, h), at<T>(out, b, h), grad.stride(2), out.stride(2),
-                         lse + (b * a.heads + h) * a.queries, dq_rows, at<T>(dk, b, kv), at<T>(dv, b, kv), dq.stride(2),
-                         dk.stride(2), dv.stride(2), g == 0, g == a.group - 1},
+                         lse + (b * a.heads + h) * a.queries, dq_rows, at<T>(dk, b, kv), at<T>(dv, b, kv),
+                         sums.stride(2), dk.stride(2), dv.stride(2), g == 0, g == a.group - 1},
                         from, to, scratch.data());
       }
     }
@@ -195,23 +199,42 @@ void run_backward(const Attention& a, const Operands& x, const Tensor& grad, con
     constexpr int64_t kChunk = 4096;
     parallel_for(ceil_div(dq.numel(), kChunk), 8, [&](int64_t b, int64_t e) {
       const int64_t first = b * kChunk, n = std::min(dq.numel(), e * kChunk) - first;
-      kernels<T>().reduce.sum_outer(dq.data<T>() + first, parts.data() + first, 1, ranges, n, 0, dq.numel());
+      kernels<T>().reduce.sum_outer(sums.data<T>() + first, parts.data() + first, 1, ranges, n, 0, dq.numel());
     });
+    copy_values(dq, sums);
   }
+}
+
+// Into dq, dk and dv, whose rows have their elements side by side.
+void fused_gradients(const Attention& a, const Operands& x, const Tensor& output, const Tensor& lse, const Tensor& g,
+                     const Tensor& dq, const Tensor& dk, const Tensor& dv) {
+  const DType t = lse.dtype();
+  const Tensor grad = rows_of(g, t), out = rows_of(output, t);
+  visit_float(t, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    run_backward<T>(a, x, grad, out, lse.data<T>(), dq, dk, dv);
+  });
 }
 
 Tensors fused_gradients(const Attention& a, const Tensor& query, const Tensor& key, const Tensor& value,
                         const Tensor& mask, const Tensor& output, const Tensor& lse, const Tensor& g) {
   const DType t = lse.dtype();
-  const Operands x(a, query, key, value, mask, t);
-  const Tensor grad = rows_of(g, t), out = rows_of(output, t);
   const Tensor dq = empty_like_heads(query, a.size, t), dk = empty_like_heads(key, a.size, t),
                dv = empty_like_heads(value, a.value_size, t);
-  visit_float(t, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    run_backward<T>(a, x, grad, out, lse.data<T>(), dq, dk, dv);
-  });
+  fused_gradients(a, Operands(a, query, key, value, mask, t), output, lse, g, dq, dk, dv);
   return {cast(dq, query.dtype()), cast(dk, key.dtype()), cast(dv, value.dtype()), Tensor()};
+}
+
+// One tensor (3, batch, heads, n, size) of all three, laid out like the packed queries, keys and values.
+Tensor packed_gradient(const Attention& a, const Tensor& packed, const Tensor& mask, const Tensor& output,
+                       const Tensor& lse, const Tensor& g) {
+  const DType t = lse.dtype();
+  const autograd::GradGuard off(false);
+  const Tensor x = rows_of(packed, t), like = empty_like(x);
+  const Tensor d = like.stride(-1) == 1 ? like : Tensor::empty(x.sizes(), t);
+  fused_gradients(a, Operands(a, select(x, 0, 0), select(x, 0, 1), select(x, 0, 2), mask, t), output, lse, g,
+                  select(d, 0, 0), select(d, 0, 1), select(d, 0, 2));
+  return cast(d, packed.dtype());
 }
 
 // Keys or values, once for every query head; and the sum over the query heads of one.
@@ -262,11 +285,14 @@ Tensors composite_gradients(const Attention& a, const Tensor& query, const Tenso
           wants_mask ? cast(sum_to(ds, mask.sizes()), mask.dtype()) : Tensor()};
 }
 
-// Attention of 4-dimensional operands that have been checked.
-Tensor attend(Attention a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) {
+// The output, which has no history yet, and for one that will have it the log-sum-exp of its scores.
+struct Attended {
+  Tensor result, lse;
+};
+Attended fused_forward(Attention& a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
+                       bool records) {
   const DType t = compute_dtype(query.dtype());
   if (a.drop > 0) a.stream = default_generator().reserve(a.weights(), 1);
-  const bool records = autograd::needed(query, key, value, mask);
   const Tensor out = empty_like_heads(query, a.value_size, t);
   const Tensor lse = records ? Tensor::empty(Dims{a.batch, a.heads, a.queries}, t) : Tensor();
   if (out.numel() > 0) {
@@ -276,12 +302,18 @@ Tensor attend(Attention a, const Tensor& query, const Tensor& key, const Tensor&
       run_forward<T>(a, x, out, records ? lse.data<T>() : nullptr);
     });
   }
-  const Tensor result = cast(out, query.dtype());
+  return {cast(out, query.dtype()), lse};
+}
+
+// Attention of 4-dimensional operands that have been checked.
+Tensor attend(Attention a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) {
+  const bool records = autograd::needed(query, key, value, mask);
+  const auto [result, lse] = fused_forward(a, query, key, value, mask, records);
   if (!records) return result;
   const bool wants_mask = mask.defined() && autograd::requires_grad(mask);
   autograd::record(
       "ScaledDotProductAttentionBackward", result, {query, key, value, mask},
-      [=, query = autograd::save(query), key = autograd::save(key), value = autograd::save(value),
+      [=, lse = lse, query = autograd::save(query), key = autograd::save(key), value = autograd::save(value),
        mask = mask.defined() ? autograd::save(mask) : autograd::Saved(), has_mask = mask.defined(),
        result = autograd::Saved::output(result)](const Tensor& g) {
         const Tensor q = query, k = key, v = value, m = has_mask ? mask.get() : Tensor();
@@ -290,6 +322,31 @@ Tensor attend(Attention a, const Tensor& query, const Tensor& key, const Tensor&
         if (autograd::grad_enabled() || wants_mask) return composite_gradients(a, q, k, v, m, g);
         return fused_gradients(a, q, k, v, m, result, lse, g);
       });
+  return result;
+}
+
+// The same of queries, keys and values (3, batch, heads, n, size), which a projection has made together: their gradient
+// is one tensor, written in place.
+Tensor attend_packed(Attention a, const Tensor& packed, const Tensor& mask) {
+  const bool records = autograd::needed(packed, mask);
+  const auto parts = [](const Tensor& x) { return std::array{select(x, 0, 0), select(x, 0, 1), select(x, 0, 2)}; };
+  const auto [q, k, v] = parts(packed.alias());
+  const auto [result, lse] = fused_forward(a, q, k, v, mask, records);
+  if (!records) return result;
+  const bool wants_mask = mask.defined() && autograd::requires_grad(mask);
+  autograd::record("ScaledDotProductAttentionBackward", result, {packed, mask},
+                   [=, lse = lse, packed = autograd::save(packed), has_mask = mask.defined(),
+                    mask = mask.defined() ? autograd::save(mask) : autograd::Saved(),
+                    result = autograd::Saved::output(result)](const Tensor& g) {
+                     const Tensor x = packed, m = has_mask ? mask.get() : Tensor();
+                     if (a.weights() == 0 || a.size == 0)
+                       return Tensors{zeros_like(x), wants_mask ? zeros_like(m) : Tensor()};
+                     if (!autograd::grad_enabled() && !wants_mask)
+                       return Tensors{packed_gradient(a, x, m, result, lse, g), Tensor()};
+                     const auto [q, k, v] = parts(x);
+                     const Tensors grads = composite_gradients(a, q, k, v, m, g);
+                     return Tensors{stack({grads[0], grads[1], grads[2]}, 0), grads[3]};
+                   });
   return result;
 }
 
@@ -324,6 +381,19 @@ Tensor four_dimensions(const Tensor& x) {
   return flatten(x, 0, x.dim() - 4);
 }
 
+// The mask, checked against scores (lead, queries, keys), in at most four dimensions.
+Tensor fitting_mask(const Tensor& mask, const Dims& lead, const Attention& a) {
+  if (!mask.defined()) return mask;
+  Dims scores = lead;
+  scores.push_back(a.queries);
+  scores.push_back(a.keys);
+  bool fits = mask.dim() <= int64_t(scores.size());
+  for (int64_t d = 1; fits && d <= mask.dim(); ++d)
+    fits = mask.size(-d) == 1 || mask.size(-d) == scores[scores.size() - size_t(d)];
+  if (!fits) fail<ShapeError>(kName, ": expected attn_mask that broadcasts to ", show(scores), ", got ", mask);
+  return mask.dim() > 4 ? four_dimensions(expand(mask, scores)) : mask;
+}
+
 Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
                                     double dropout_p, bool is_causal, std::optional<double> scale, bool enable_gqa) {
   Call call(kName);
@@ -353,18 +423,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
                     .scale = scale.value_or(q.size(3) ? 1 / std::sqrt(double(q.size(3))) : 1),
                     .causal = is_causal,
                     .drop = dropout_p};
-  Tensor m = mask;
-  if (mask.defined()) {
-    Dims scores = lead;
-    scores.push_back(a.queries);
-    scores.push_back(a.keys);
-    bool fits = mask.dim() <= int64_t(scores.size());
-    for (int64_t d = 1; fits && d <= mask.dim(); ++d)
-      fits = mask.size(-d) == 1 || mask.size(-d) == scores[scores.size() - size_t(d)];
-    if (!fits) fail<ShapeError>(kName, ": expected attn_mask that broadcasts to ", show(scores), ", got ", mask);
-    if (mask.dim() > 4) m = four_dimensions(expand(mask, scores));
-  }
-  const Tensor out = attend(a, q, k, v, m);
+  const Tensor out = attend(a, q, k, v, fitting_mask(mask, lead, a));
   if (query.dim() == 4 && lead.size() == 2) return out;
   Dims sizes = lead;
   sizes.push_back(a.queries);
@@ -372,7 +431,29 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   return reshape(out, sizes);
 }
 
+Tensor packed_attention(const Tensor& packed, const Tensor& mask, double dropout_p, bool is_causal) {
+  Call call(kName);
+  if (packed.dim() != 5 || packed.size(0) != 3)
+    fail<ShapeError>("packed_attention: expected queries, keys and values (3, batch, heads, n, size), got ", packed);
+  const Tensor part = select(packed.alias(), 0, 0);
+  check(part, part, part, mask, dropout_p, is_causal);
+  const Attention a{.batch = part.size(0),
+                    .heads = part.size(1),
+                    .group = 1,
+                    .queries = part.size(2),
+                    .keys = part.size(2),
+                    .size = part.size(3),
+                    .value_size = part.size(3),
+                    .scale = part.size(3) ? 1 / std::sqrt(double(part.size(3))) : 1,
+                    .causal = is_causal,
+                    .drop = dropout_p};
+  return attend_packed(a, packed, fitting_mask(mask, Dims{a.batch, a.heads}, a));
+}
+
 const Operator ops[] = {
+    {&packed_attention,
+     "packed_attention(Tensor packed, Tensor? attn_mask=None, float dropout_p=0.0, bool is_causal=False) -> Tensor",
+     kNN, "scaled_dot_product_attention of queries, keys and values that are one tensor (3, batch, heads, n, size)."},
     {&scaled_dot_product_attention,
      "scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float "
      "dropout_p=0.0, "

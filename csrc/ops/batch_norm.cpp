@@ -36,14 +36,17 @@ void check(const char* op, const NormArguments& a) {
   if (a.input.dim() < 2)
     fail<ShapeError>(op, ": expected an input of at least 2 dimensions (batch, channels, ...), got ", a.input);
   if (!is_floating(a.input.dtype())) fail(op, ": expected a floating point tensor, got ", a.input);
-  check_vector(op, "weight", a.weight, a.input);
-  check_vector(op, "bias", a.bias, a.input);
+  // In PyTorch's order: a layer fed the wrong number of channels is told by its running statistics.
   check_vector(op, "running_mean", a.running_mean, a.input);
   check_vector(op, "running_var", a.running_var, a.input);
+  check_vector(op, "weight", a.weight, a.input);
+  check_vector(op, "bias", a.bias, a.input);
   if (a.running_mean.defined() != a.running_var.defined())
     fail<ValueError>(op, ": expected running_mean and running_var both or neither, got only one of them");
   if (!a.batch_statistics && !a.running_mean.defined())
     fail(op, ": expected running_mean and running_var in evaluation mode, got None");
+  if (a.batch_statistics && a.running_mean.defined())
+    for (const Tensor& t : {a.running_mean, a.running_var}) check_writable(op, t);
 }
 
 std::vector<double> values_of(const Tensor& t, int64_t n, double otherwise) {

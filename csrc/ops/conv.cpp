@@ -38,18 +38,74 @@ Tensor channel_sum(const Tensor& y) {
   return sum(y, others);
 }
 
+// ---- a few filters for each channel --------------------------------------------------------------------------------
+// As grouped convolution, such layers would fill a few lanes of each vector. They are depthwise ones of an image whose
+// channels are repeated.
+bool repeats_channels(const ConvShape& s) {
+  constexpr int64_t kMost = 8;
+  return s.groups > 1 && s.groups == s.in_channels && s.out_channels > s.groups && s.out_channels <= kMost * s.groups;
+}
+ConvShape repeated(ConvShape s) {
+  s.in_channels = s.groups = s.out_channels;
+  return s;
+}
+
+// f(place in `few`, place in `many`) for each pixel of two channels-last images.
+template <class F> void for_pixel_pairs(const Tensor& few, const Tensor& many, F f) {
+  const int64_t c = few.size(1), wide = many.size(1), grain = std::max<int64_t>(1, 16384 / wide);
+  parallel_for(few.numel() / c, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) f(p * c, p * wide);
+  });
+}
+Tensor repeat_channels(const Tensor& image, const ConvShape& s) {
+  const Tensor x = contiguous(image.alias(), MemoryFormat::ChannelsLast);
+  const Tensor wide = channels_last(repeated(s).input_sizes(), x.dtype());
+  const int64_t channels = s.in_channels, times = s.out_channels / channels;
+  if (x.numel() == 0) return wide;
+  visit_float(x.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T* const in = x.data<T>();
+    T* const out = wide.data<T>();
+    for_pixel_pairs(x, wide, [=](int64_t from, int64_t to) {
+      for (int64_t c = 0; c < channels; ++c)
+        for (int64_t t = 0; t < times; ++t) out[to + c * times + t] = in[from + c];
+    });
+  });
+  return wide;
+}
+// The transpose of that, and a bias.
+void add_repeats(const Tensor& x, const Tensor& wide, const Tensor& bias) {
+  const int64_t channels = x.size(1), times = wide.size(1) / channels;
+  visit_float(x.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T *const in = wide.data<T>(), *const b = pointer<T>(bias);
+    T* const out = x.data<T>();
+    for_pixel_pairs(x, wide, [=](int64_t to, int64_t from) {
+      for (int64_t c = 0; c < channels; ++c) {
+        T sum = in[from + c * times];
+        for (int64_t t = 1; t < times; ++t) sum += in[from + c * times + t];
+        out[to + c] = b ? sum + b[c] : sum;
+      }
+    });
+  });
+}
+
 }  // namespace
 
-Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvShape& s, bool keep) {
+Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvShape& s, bool keep,
+                const FusedActivation* activation) {
   const Tensor y = channels_last(s.output_sizes(), x.dtype()), b = dense(bias);
   const ConvWeight kept = weight_of(weight, keep);
+  const bool repeat = repeats_channels(s);
+  const Tensor in = repeat ? repeat_channels(x, s) : x;
   if (y.numel() > 0)
     visit_float(x.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      if (is_depthwise(s))
-        depthwise_forward<T>(s, image_of<const T>(x), kept, pointer<T>(b), Activation::None, image_of<T>(y));
-      else
-        direct_forward<T>(s, image_of<const T>(x), kept, pointer<T>(b), Activation::None, image_of<T>(y));
+      Epilogue<T> epilogue{.row_bias = pointer<T>(b)};
+      set_activation(epilogue, activation);
+      if (repeat) depthwise_forward<T>(repeated(s), image_of<const T>(in), kept, epilogue, image_of<T>(y));
+      else if (is_depthwise(s)) depthwise_forward<T>(s, image_of<const T>(x), kept, epilogue, image_of<T>(y));
+      else direct_forward<T>(s, image_of<const T>(x), kept, epilogue, image_of<T>(y));
     });
   if (autograd::needed(x, weight, bias)) {
     const bool wx = wants(x), ww = wants(weight), wb = wants(bias);
@@ -70,7 +126,12 @@ Tensor convolve_input(const Tensor& y, const Tensor& weight, const Tensor& bias,
   if (x.numel() > 0)
     visit_float(y.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      if (is_depthwise(s))
+      if (repeats_channels(s)) {
+        const ConvShape wide = repeated(s);
+        const Tensor sums = channels_last(wide.input_sizes(), y.dtype());
+        depthwise_input<T>(wide, image_of<const T>(y), kept, nullptr, image_of<T>(sums));
+        add_repeats(x, sums, b);
+      } else if (is_depthwise(s))
         depthwise_input<T>(s, image_of<const T>(y), kept, pointer<T>(b), image_of<T>(x));
       else
         direct_input<T>(s, image_of<const T>(y), kept, pointer<T>(b), image_of<T>(x));
@@ -95,7 +156,9 @@ Tensor convolve_weight(const Tensor& x, const Tensor& y, const ConvShape& s) {
     visit_float(x.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       const Tensor g = with_channels_last(y);
-      if (is_depthwise(s))
+      if (repeats_channels(s))
+        depthwise_weight<T>(repeated(s), image_of<const T>(repeat_channels(x, s)), image_of<const T>(g), w.data<T>());
+      else if (is_depthwise(s))
         depthwise_weight<T>(s, image_of<const T>(with_channels_last(x)), image_of<const T>(g), w.data<T>());
       else
         direct_weight<T>(s, image_of<const T>(x), image_of<const T>(g), w.data<T>());

@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 
+#include "ops/fused_activation.h"
 #include "ops/registry.h"
 
 namespace pydl {
@@ -30,9 +31,11 @@ struct ConvShape {
   }
 };
 
-// y = x * weight + bias; bias may be undefined. With `keep`, the packed weights stay with the weights for the next
-// call, unless history is recorded: then training is about to change them.
-Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvShape& shape, bool keep = true);
+// y = activation(x * weight + bias); bias may be undefined, activation null. With `keep`, the packed weights stay with
+// the weights for the next call, unless history is recorded: then training is about to change them. An activation has
+// no history.
+Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvShape& shape, bool keep = true,
+                const FusedActivation* activation = nullptr);
 // x's gradient from y's; as an operator of its own, with a bias, the transposed convolution.
 Tensor convolve_input(const Tensor& y, const Tensor& weight, const Tensor& bias, const ConvShape& shape,
                       bool keep = true);

@@ -1,7 +1,10 @@
 // conv1d to conv3d and their transposes: arguments, checks, registration.
+#include <algorithm>
+
 #include "autograd/node.h"
 #include "ops/call.h"
 #include "ops/conv.h"
+#include "ops/conv_fold.h"
 #include "ops/copy.h"
 #include "ops/view.h"
 
@@ -69,11 +72,10 @@ Operands check(const char* op, const Tensor& x, const Tensor& weight, const Tens
 Tensor finish(const Tensor& y, const Operands& o) { return cast(o.batched ? y : squeeze(y, Dims{0}), o.dtype); }
 
 // x (N, C, in...) against weight (O, C/groups, kernel...). `same`: as much padding as keeps the size, the odd one last.
-Tensor convolution(const char* op, int spatial, const Tensor& input, const Tensor& weight, const Tensor& bias,
-                   IntSpan stride, IntSpan padding, bool same, IntSpan dilation, int64_t groups) {
-  Call call(op);
-  const Operands o = check(op, input, weight, bias, spatial, groups, false);
-  ConvShape s{.batch = o.x.size(0), .in_channels = o.x.size(1), .out_channels = weight.size(0), .groups = groups,
+ConvShape shape_of(const char* op, int spatial, const Operands& o, IntSpan stride, IntSpan padding, bool same,
+                   IntSpan dilation, int64_t groups) {
+  const Tensor &input = o.x, &weight = o.weight;
+  ConvShape s{.batch = input.size(0), .in_channels = input.size(1), .out_channels = weight.size(0), .groups = groups,
               .in = spatial_sizes(input, spatial), .out = {1, 1, 1}, .kernel = spatial_sizes(weight, spatial),
               .stride = per_axis(op, "stride", stride, spatial, 1, 1),
               .dilation = per_axis(op, "dilation", dilation, spatial, 1, 1),
@@ -93,7 +95,37 @@ Tensor convolution(const char* op, int spatial, const Tensor& input, const Tenso
                        show(tail(s.in, spatial)), ")");
     s.out[a] = (s.in[a] + around - reach) / s.stride[a] + 1;
   }
-  return finish(convolve(o.x, o.weight, o.bias, s), o);
+  return s;
+}
+
+Tensor convolution(const char* op, int spatial, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                   IntSpan stride, IntSpan padding, bool same, IntSpan dilation, int64_t groups) {
+  Call call(op);
+  const Operands o = check(op, input, weight, bias, spatial, groups, false);
+  return finish(convolve(o.x, o.weight, o.bias, shape_of(op, spatial, o, stride, padding, same, dilation, groups)), o);
+}
+
+// activation(batch_norm(convolution)) in evaluation, where nothing is recorded: what Sequential makes of such layers.
+Tensor fused_convolution(const Tensor& input, const Tensor& weight, const Tensor& bias, IntSpan stride, IntSpan padding,
+                         bool same, IntSpan dilation, int64_t groups, const Tensor& mean, const Tensor& var,
+                         const Tensor& norm_weight, const Tensor& norm_bias, double eps, std::string_view activation) {
+  static constexpr const char* kNames[] = {"conv1d", "conv2d", "conv3d"};
+  const int spatial = int(std::clamp<int64_t>(weight.dim() - 2, 1, 3));
+  Call call(kNames[spatial - 1]);
+  Operands o = check(call.op, input, weight, bias, spatial, groups, false);
+  if (autograd::needed(input, weight, bias, norm_weight, norm_bias))
+    fail(call.op, ": expected tensors that record nothing, got one that requires a gradient");
+  const ConvShape s = shape_of(call.op, spatial, o, stride, padding, same, dilation, groups);
+  bool keep = true;
+  if (mean.defined()) {
+    for (const Tensor* t : {&mean, &var, &norm_weight, &norm_bias})
+      if (t->defined() && (t->dtype() != o.x.dtype() || t->dim() != 1 || t->numel() != s.out_channels))
+        fail<ShapeError>(call.op, ": expected statistics and affine values of a norm of ", s.out_channels,
+                         " channels, got ", *t);
+    const FoldedConv folded = fold(o.weight, o.bias, {mean, var, norm_weight, norm_bias, eps});
+    o.weight = folded.weight, o.bias = folded.bias, keep = folded.keep;
+  }
+  return finish(convolve(o.x, o.weight, o.bias, s, keep, fused_activation(call.op, activation)), o);
 }
 
 // x (N, C, in...) against weight (C, O/groups, kernel...): the gradient that flows through a convolution from O
@@ -166,6 +198,11 @@ const Operator ops[] = {
     {&conv2d_named, "conv2d" NAMED, kFlags, CONV_DOC},
     {&conv3d, "conv3d" NUMBERS, kFlags, CONV_DOC},
     {&conv3d_named, "conv3d" NAMED, kFlags, CONV_DOC},
+    {&fused_convolution,
+     "_fused_conv(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, bool same, int[] dilation, "
+     "int groups, Tensor? mean, Tensor? var, Tensor? norm_weight, Tensor? norm_bias, float eps, str activation) "
+     "-> Tensor",
+     kNN, "activation(batch_norm(conv(...))) of layers in evaluation; without a mean there is no norm."},
     {&conv_transpose1d, "conv_transpose1d" TRANSPOSE, kFlags, TRANSPOSE_DOC},
     {&conv_transpose2d, "conv_transpose2d" TRANSPOSE, kFlags, TRANSPOSE_DOC},
     {&conv_transpose3d, "conv_transpose3d" TRANSPOSE, kFlags, TRANSPOSE_DOC},

@@ -1,6 +1,7 @@
 #include "ops/conv_depthwise.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "kernels/table.h"
 #include "ops/conv_pack.h"
@@ -22,7 +23,8 @@ Correlation as_channels(Correlation c) {
 // so nothing is padded; `x` and `y` are where the first pixel looks and lies.
 template <class T> class Rows {
  public:
-  Rows(const Correlation& c, const Image<const T>& x, int64_t y_pitch) : c_(c), x_(x), y_pitch_(y_pitch) {}
+  Rows(const Correlation& c, const Image<const T>& x, int64_t y_pitch, bool stream = false)
+      : c_(c), x_(x), y_pitch_(y_pitch), stream_(stream) {}
   int64_t count() const { return c_.batch * c_.axis[0].out * c_.axis[1].out; }
 
   // f(row, offset in x, batch, depth, height, first pixel) for each stretch of row i.
@@ -37,7 +39,7 @@ template <class T> class Rows {
       const int64_t pixels = p == from && to > from ? to - from : 1;
       collect(d, h, p, pixels > 1 || (p >= from && p < to));
       const DepthwiseRow<T> row{pixels, w.stride * x_.stride[2], y_pitch_, int64_t(at_.size()), at_.data(), row_.data(),
-                                c_.rows(), c_.channels};
+                                c_.rows(), c_.channels, stream_};
       f(row, n * x_.batch_stride + p * w.stride * x_.stride[2], n, d, h, p);
       p += pixels;
     }
@@ -66,6 +68,7 @@ template <class T> class Rows {
   const Correlation& c_;
   const Image<const T>& x_;
   int64_t y_pitch_;
+  bool stream_;
   std::vector<int64_t> at_, row_;
 };
 
@@ -86,7 +89,7 @@ template <class T, class F> void for_window_rows(const Correlation& groups, Imag
     const Runs taps = make_runs(groups, in.pitch, in.origin);
     const Axis& w = groups.axis[2];
     const DepthwiseRow<T> row{box.extent(3),  w.stride * in.pitch[2], w.step * y.stride[2], groups.taps(),
-                              taps.at.data(), row_of.data(),          groups.taps(),        groups.groups};
+                              taps.at.data(), row_of.data(),          groups.taps(),        groups.groups, false};
     int64_t p = 0;
     for_pixels(groups, box, y, [&](int64_t at) {
       if (p % row.pixels == 0) f(row, y.data + at, in.data + places.data()[p]);
@@ -97,38 +100,42 @@ template <class T, class F> void for_window_rows(const Correlation& groups, Imag
 
 template <class T>
 void correlate(const Correlation& groups, const Dims3& kernel, Image<const T> x, const ConvWeight& weight,
-               const T* bias, Activation activation, Image<T> y) {
+               const Epilogue<T>& epilogue, Image<T> y) {
   const Correlation c = as_channels(groups);
   const auto place = [&](size_t a, int64_t i) { return (c.axis[a].first + i * c.axis[a].step) * y.stride[a]; };
   const Ref<DerivedBuffer> kept = packed_weight<T>(c, kernel, weight);
-  const T* const packed = static_cast<const T*>(kept->data);
+  const T* const packed = kept->values.data<T>();
   const bool parallel = worth_threads<T>(double(c.pixels()) * double(packed_size<T>(c)));
   const auto run = [&](const DepthwiseRow<T>& row, T* out, const T* in) {
-    kernels<T>().conv.depthwise(row, out, in, packed, bias, activation);
+    kernels<T>().conv.depthwise(row, out, in, packed, epilogue.row_bias, epilogue.activation);
+    if (epilogue.elementwise)
+      for (int64_t p = 0; p < row.pixels; ++p) epilogue.elementwise(out + p * row.y_pitch, row.channels);
   };
   if (x.channel_stride != 1) return for_window_rows(groups, x, y, parallel, run);
   const int64_t rows = Rows<T>(c, x, 0).count(), units = std::min(rows, 4 * kConvUnits);
+  const bool stream = can_stream(c, y, epilogue);
   for_units(units, parallel, [&](int64_t unit) {
-    Rows<T> all(c, x, c.axis[2].step * y.stride[2]);
+    Rows<T> all(c, x, c.axis[2].step * y.stride[2], stream);
     for (int64_t i = rows * unit / units; i < rows * (unit + 1) / units; ++i)
       all.stretches(i, [&](const DepthwiseRow<T>& row, int64_t x_at, int64_t n, int64_t d, int64_t h, int64_t w) {
         run(row, y.data + n * y.batch_stride + place(0, d) + place(1, h) + place(2, w), x.data + x_at);
       });
+    if (stream) std::atomic_thread_fence(std::memory_order_seq_cst);
   });
 }
 
 }  // namespace
 
 template <class T>
-void depthwise_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const T* bias,
-                       Activation activation, Image<T> y) {
-  correlate(forward_correlation(s), s.kernel, x, weight, bias, activation, y);
+void depthwise_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const Epilogue<T>& epilogue,
+                       Image<T> y) {
+  correlate(forward_correlation(s), s.kernel, x, weight, epilogue, y);
 }
 
 template <class T>
 void depthwise_input(const ConvShape& s, Image<const T> y, const ConvWeight& weight, const T* bias, Image<T> x) {
   for (const Correlation& c : input_correlations(s)) {
-    if (c.taps() > 0) correlate(c, s.kernel, y, weight, bias, Activation::None, x);
+    if (c.taps() > 0) correlate(c, s.kernel, y, weight, {.row_bias = bias}, x);
     else fill_bias(c, bias, x);
   }
 }
@@ -152,7 +159,7 @@ template <class T> void depthwise_weight(const ConvShape& s, Image<const T> x, I
 }
 
 #define INSTANTIATE(T)                                                                                          \
-  template void depthwise_forward<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Activation, \
+  template void depthwise_forward<T>(const ConvShape&, Image<const T>, const ConvWeight&, const Epilogue<T>&,   \
                                      Image<T>);                                                                 \
   template void depthwise_input<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Image<T>);    \
   template void depthwise_weight<T>(const ConvShape&, Image<const T>, Image<const T>, T*);

@@ -11,8 +11,8 @@ inline bool is_depthwise(const ConvShape& s) {
 
 // As direct_forward, direct_input and direct_weight.
 template <class T>
-void depthwise_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const T* bias,
-                       Activation activation, Image<T> y);
+void depthwise_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const Epilogue<T>& epilogue,
+                       Image<T> y);
 template <class T>
 void depthwise_input(const ConvShape& s, Image<const T> y, const ConvWeight& weight, const T* bias, Image<T> x);
 template <class T> void depthwise_weight(const ConvShape& s, Image<const T> x, Image<const T> y, T* weight);

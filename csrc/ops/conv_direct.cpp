@@ -4,6 +4,7 @@
 
 #include "kernels/table.h"
 #include "ops/conv_pack.h"
+#include "ops/conv_scatter.h"
 #include "ops/conv_window.h"
 #include "ops/conv_winograd.h"
 #include "ops/workspace.h"
@@ -18,15 +19,14 @@ constexpr int64_t kWindowBytes = 192 * 1024;
 
 // ---- y from x and the weights --------------------------------------------------------------------------------------
 template <class T>
-void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight, const T* bias,
-               Activation activation, Image<T> y) {
-  if (c.taps() == 0)
-    return fill_bias(c, bias, y);
-  if (wants_winograd(c)) return winograd(c, kernel, x, weight, bias, activation, y);
+void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight,
+               const Epilogue<T>& epilogue, Image<T> y) {
+  if (c.taps() == 0) return fill_bias(c, epilogue.row_bias, y);
+  if (wants_winograd(c)) return winograd(c, kernel, x, weight, epilogue, y);
   const ConvKernels<T>& kernel_table = kernels<T>().conv;
   const int64_t group = packed_group<T>(c);
   const Ref<DerivedBuffer> kept = packed_weight<T>(c, kernel, weight);
-  const T* const packed = static_cast<const T*>(kept->data);
+  const T* const packed = kept->values.data<T>();
 
   const BoxGrid grid(c, {.window = kWindowBytes / int64_t(sizeof(T)), .units = kConvUnits});
   const Window<T> window(c, x, grid);
@@ -34,6 +34,7 @@ void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, cons
   const int64_t parts = std::min(panels, ceil_div(kConvUnits, grid.count()));
   const int64_t part = ceil_div(panels, parts) * kernel_table.panel;
   const bool parallel = worth_threads<T>(double(c.pixels() * c.groups) * double(group));
+  const bool stream = can_stream(c, y, epilogue);
   for_units(grid.count() * parts, parallel, [&](int64_t unit) {
     const Box box = grid.box(unit / parts);
     const int64_t first = unit % parts * part, last = std::min(c.channels, first + part);
@@ -50,14 +51,11 @@ void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, cons
       for (int64_t r = 0; r < all_runs; r += at_once) {
         const int64_t count = std::min(at_once, all_runs - r);
         const ConvBlock<T> block{box.pixels(), x_at, y_at, count, runs.at.data() + r, runs.length, r, all_runs,
-                                 last - first};
-        Epilogue<T> epilogue;
-        if (r + count == all_runs) {
-          epilogue.row_bias = bias ? bias + g * c.channels + first : nullptr;
-          epilogue.activation = activation;
-        }
+                                 last - first, stream && r + count == all_runs};
+        const Epilogue<T> last_step =
+            r + count == all_runs ? from_channel(epilogue, g * c.channels + first) : Epilogue<T>{};
         kernel_table.correlate(block, y.data + g * c.channels + first, in.data + g * c.reduced,
-                               packed + g * group + first * c.rows(), r > 0, epilogue);
+                               packed + g * group + first * c.rows(), r > 0, last_step);
       }
   });
 }
@@ -65,14 +63,15 @@ void correlate(const Correlation& c, const Dims3& kernel, Image<const T> x, cons
 }  // namespace
 
 template <class T>
-void direct_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const T* bias,
-                    Activation activation, Image<T> y) {
-  correlate(forward_correlation(s), s.kernel, x, weight, bias, activation, y);
+void direct_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const Epilogue<T>& epilogue,
+                    Image<T> y) {
+  correlate(forward_correlation(s), s.kernel, x, weight, epilogue, y);
 }
 
 template <class T>
 void direct_input(const ConvShape& s, Image<const T> y, const ConvWeight& weight, const T* bias, Image<T> x) {
-  for (const Correlation& c : input_correlations(s)) correlate(c, s.kernel, y, weight, bias, Activation::None, x);
+  if (wants_scatter<T>(s)) return scatter_input(s, y, weight.data<T>(), bias, x);
+  for (const Correlation& c : input_correlations(s)) correlate(c, s.kernel, y, weight, {.row_bias = bias}, x);
 }
 
 // ---- the weights' gradient -----------------------------------------------------------------------------------------
@@ -119,7 +118,7 @@ template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Imag
       const Runs runs = make_runs(c, in.pitch, in.origin);
       const int64_t all_runs = int64_t(runs.at.size());
       const ConvBlock<T> block{box.pixels(), x_at, y_at, all_runs, runs.at.data(), runs.length, 0, all_runs,
-                               last - first};
+                               last - first, false};
       for (int64_t g = 0; g < c.groups; ++g)
         kernel_table.correlate_weight(block, sums.data() + (part * c.groups + g) * group + first * c.rows(),
                                       in.data + g * c.reduced,
@@ -131,7 +130,7 @@ template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Imag
 }
 
 #define INSTANTIATE(T)                                                                                       \
-  template void direct_forward<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Activation, \
+  template void direct_forward<T>(const ConvShape&, Image<const T>, const ConvWeight&, const Epilogue<T>&,   \
                                   Image<T>);                                                                 \
   template void direct_input<T>(const ConvShape&, Image<const T>, const ConvWeight&, const T*, Image<T>);    \
   template void direct_weight<T>(const ConvShape&, Image<const T>, Image<const T>, T*);

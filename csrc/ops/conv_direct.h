@@ -21,10 +21,10 @@ struct ConvWeight {
 };
 
 // The three forms of ops/conv.h without bias gradient or history; weights are contiguous, and so are the channels of
-// the y that direct_weight reads.
+// the y that direct_weight reads. The bias is the epilogue's row_bias.
 template <class T>
-void direct_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const T* bias,
-                    Activation activation, Image<T> y);
+void direct_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weight, const Epilogue<T>& epilogue,
+                    Image<T> y);
 template <class T>
 void direct_input(const ConvShape& s, Image<const T> y, const ConvWeight& weight, const T* bias, Image<T> x);
 template <class T> void direct_weight(const ConvShape& s, Image<const T> x, Image<const T> y, T* weight);

@@ -31,10 +31,45 @@ inline constexpr int64_t kConvUnits = 8;
 template <class T> bool worth_threads(double multiply_adds) {
   return multiply_adds / (sizeof(T) == 4 ? 50.0 : 25.0) > double(kParallelThresholdNs);
 }
+// f(unit) for all of them, each as soon as a thread is free.
 template <class F> void for_units(int64_t units, bool parallel, F&& f) {
-  parallel_for(units, parallel ? 1 : units, [&](int64_t begin, int64_t end) {
+  auto range = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) f(i);
+  };
+  if (!parallel || units <= 1) return range(0, units);
+  parallel_ranges(
+      units, 1, [](void* r, int64_t begin, int64_t end) { (*static_cast<decltype(range)*>(r))(begin, end); }, &range,
+      true);
+}
+
+// Results from this size on are written past the cache.
+inline constexpr int64_t kStreamBytes = 8 << 20;
+
+// Whether y is worth that, and all of its pixels are aligned whole vectors that nothing reads again.
+template <class T> bool can_stream(const Correlation& c, const Image<T>& y, const Epilogue<T>& epilogue) {
+  constexpr int64_t kLine = 64 / int64_t(sizeof(T));
+  bool aligned = reinterpret_cast<uintptr_t>(y.data) % 64 == 0 && c.channels % kLine == 0 &&
+                 y.batch_stride % kLine == 0;
+  for (int64_t stride : y.stride) aligned &= stride % kLine == 0;
+  return aligned && !epilogue.elementwise && c.pixels() * c.groups * c.channels * int64_t(sizeof(T)) >= kStreamBytes;
+}
+
+// For outputs that no tap reaches: they are the bias, or zero.
+template <class T> void fill_bias(const Correlation& c, const T* bias, const Image<T>& y) {
+  const int64_t channels = c.groups * c.channels, height = c.axis[1].out, rows = c.batch * c.axis[0].out * height;
+  for_units(rows, worth_threads<T>(double(c.pixels() * channels)), [&](int64_t row) {
+    const int64_t h = row % height, d = row / height % c.axis[0].out, n = row / (height * c.axis[0].out);
+    for_pixels(c, {{n, d, h, 0}, {n + 1, d + 1, h + 1, c.axis[2].out}}, y, [&](int64_t at) {
+      if (bias) std::copy_n(bias, channels, y.data + at);
+      else std::fill_n(y.data + at, channels, T(0));
+    });
   });
+}
+
+// The epilogue for the output channels from `first` on.
+template <class T> Epilogue<T> from_channel(Epilogue<T> epilogue, int64_t first) {
+  if (epilogue.row_bias) epilogue.row_bias += first;
+  return epilogue;
 }
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

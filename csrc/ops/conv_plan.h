@@ -76,15 +76,6 @@ template <class T, class F> void for_pixels(const Correlation& c, const Box& box
       }
 }
 
-// For outputs that no tap reaches: they are the bias, or zero.
-template <class T> void fill_bias(const Correlation& c, const T* bias, const Image<T>& y) {
-  const int64_t channels = c.groups * c.channels;
-  for_pixels(c, {{0, 0, 0, 0}, {c.batch, c.axis[0].out, c.axis[1].out, c.axis[2].out}}, y, [&](int64_t at) {
-    if (bias) std::copy_n(bias, channels, y.data + at);
-    else std::fill_n(y.data + at, channels, T(0));
-  });
-}
-
 // The runs of a correlation (see ConvBlock) over an input whose pixels, rows and slices are `pitch` apart; `origin` is
 // where the window starts on each axis.
 struct Runs {

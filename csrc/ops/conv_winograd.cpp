@@ -159,15 +159,15 @@ constexpr int64_t kBytesOfWeights = 4 << 20;  // transformed weights beyond this
 // weights are large, all threads take many boxes through one step after the other, and each reads its own part of the
 // weights.
 template <class T>
-void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight, const T* bias,
-              Activation activation, Image<T> y) {
+void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight,
+              const Epilogue<T>& epilogue, Image<T> y) {
   const ConvKernels<T>& table = kernels<T>().conv;
   const int64_t plane = transformed_plane<T>(c), panels = ceil_div(c.channels, table.panel);
   constexpr int64_t kTransformed = 1;
   const Ref<DerivedBuffer> kept =
       derived_buffer<T>(weight.values, packing_key(c, kernel, weight, kTransformed), kWinogradPlanes * plane,
                         weight.keep, [&](T* to) { transform_weight(c, kernel, weight.data<T>(), to); });
-  const T* const u = static_cast<const T*>(kept->data);
+  const T* const u = kept->values.data<T>();
 
   const int64_t v_pitch = pitch_of<T>(c.reduced), m_pitch = pitch_of<T>(c.channels);
   const int64_t tile_bytes = kWinogradPlanes * (v_pitch + m_pitch) * int64_t(sizeof(T));
@@ -177,12 +177,9 @@ void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const
                          x);
   const bool parallel = worth_threads<T>(double(tiling.first_tile(tiling.boxes())) * double(kWinogradPlanes * plane));
   const auto finish = [&](int64_t box, int64_t first, int64_t channels, const T* m, int64_t m_plane, int64_t pitch) {
-    Epilogue<T> epilogue;
-    epilogue.row_bias = bias ? bias + first : nullptr;
-    epilogue.activation = activation;
     Image<T> part = y;
     part.data += first;
-    tiling.output(box, m, m_plane, pitch, part, channels, epilogue);
+    tiling.output(box, m, m_plane, pitch, part, channels, from_channel(epilogue, first));
   };
   if (large) {
     const int64_t at_once = std::max<int64_t>(64, kBytesOfStretch / tile_bytes);
@@ -260,8 +257,8 @@ template <class T> void winograd_weight(const ConvShape& s, Image<const T> x, Im
 }
 
 #define INSTANTIATE(T)                                                                                           \
-  template void winograd<T>(const Correlation&, const Dims3&, Image<const T>, const ConvWeight&, const T*, Activation, \
-                            Image<T>);                                                                     \
+  template void winograd<T>(const Correlation&, const Dims3&, Image<const T>, const ConvWeight&,                 \
+                            const Epilogue<T>&, Image<T>);                                                       \
   template void winograd_weight<T>(const ConvShape&, Image<const T>, Image<const T>, T*);
 INSTANTIATE(float)
 INSTANTIATE(double)

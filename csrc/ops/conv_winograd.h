@@ -12,8 +12,8 @@ bool winograd_enabled();
 bool wants_winograd(const Correlation& c);
 
 template <class T>
-void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight, const T* bias,
-              Activation activation, Image<T> y);
+void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight,
+              const Epilogue<T>& epilogue, Image<T> y);
 // The weights' gradient, where the forward correlation takes it; y's channels are contiguous.
 template <class T> void winograd_weight(const ConvShape& s, Image<const T> x, Image<const T> y, T* weight);
 

@@ -1,5 +1,6 @@
 #include "ops/copy.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "autograd/node.h"
@@ -46,38 +47,75 @@ static PointwiseLoop identity_loop(DType t) {
   }
 }
 
-// A transposed copy between two 2-d blocks (possibly batched) goes through the tiled kernel.
+// Two tensors of one shape as a batch of matrices [rows, cols]: side by side in `into`, down the columns in `from`.
+// Dimensions are taken in the order of into's memory and merged where they lie alike in both, so that the image formats
+// are [N, C, pixels] and [N, pixels, C] for any number of spatial dimensions.
+struct Transposition {
+  Dims lead, into_lead, from_lead;  // sizes and strides of the batch
+  int64_t batch = 1, rows = 0, cols = 0, into_stride = 0, from_stride = 0;
+
+  static std::optional<Transposition> between(const Tensor& into, const Tensor& from) {
+    if (into.dtype() != from.dtype() || into.dim() < 2 || !same(into.sizes(), from.sizes())) return std::nullopt;
+    if (into.numel() < 64 || same(into.strides(), from.strides())) return std::nullopt;
+    Dims order;
+    for (int64_t d = 0; d < into.dim(); ++d)
+      if (into.size(d) != 1) order.push_back(d);
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return into.stride(a) > into.stride(b); });
+    Transposition t;
+    for (const int64_t d : order) {
+      const bool merges = !t.lead.empty() && t.into_lead.back() == into.stride(d) * into.size(d) &&
+                          t.from_lead.back() == from.stride(d) * into.size(d);
+      if (!merges) t.lead.push_back(1), t.into_lead.push_back(0), t.from_lead.push_back(0);
+      t.lead.back() *= into.size(d), t.into_lead.back() = into.stride(d), t.from_lead.back() = from.stride(d);
+    }
+    const size_t n = t.lead.size();
+    if (n < 2 || t.into_lead[n - 1] != 1 || t.from_lead[n - 2] != 1) return std::nullopt;
+    t.rows = t.lead[n - 2], t.cols = t.lead[n - 1];
+    t.into_stride = t.into_lead[n - 2], t.from_stride = t.from_lead[n - 1];
+    if (t.rows < 4 || t.cols < 4 || t.into_stride < t.cols || t.from_stride < t.rows) return std::nullopt;
+    t.lead.resize(n - 2);
+    for (const int64_t size : t.lead) t.batch *= size;
+    return t;
+  }
+};
+
+// Goes through the tiled kernel where the two are transposed to each other.
 static bool copy_transposed(const Tensor& into, const Tensor& from) {
-  if (into.dtype() != from.dtype() || into.dim() < 2 || !same(into.sizes(), from.sizes()) || !into.is_contiguous()) return false;
-  const int64_t d = into.dim(), rows = into.size(-2), cols = into.size(-1);
-  if (from.stride(d - 2) != 1 || from.stride(d - 1) < rows || rows < 4 || cols < 4) return false;
-  const int64_t item = into.item_size(), batch = into.numel() / (rows * cols);
-  const Dims lead(into.sizes().begin(), into.sizes().end() - 2);
-  auto source_offset = [&](int64_t b) {
-    int64_t offset = 0;
-    for (size_t i = lead.size(); i-- > 0; b /= lead[i]) offset += b % lead[i] * from.strides()[i];
-    return offset * item;
-  };
-  char* to = static_cast<char*>(into.raw());
-  const char* src = static_cast<const char*>(from.raw());
+  const std::optional<Transposition> found = Transposition::between(into, from);
+  if (!found) return false;
+  const Transposition& t = *found;
+  const int64_t item = into.item_size();
+  char* const to = static_cast<char*>(into.raw());
+  const char* const source = static_cast<const char*>(from.raw());
   // Strips of rows, so that one large matrix also splits.
   const bool stream = exceeds_cache(2 * int64_t(into.nbytes()));
-  const int64_t strip = std::max<int64_t>(stream ? 128 : 16, (8192 / std::max<int64_t>(cols, 1) + 15) / 16 * 16);
-  const int64_t strips = (rows + strip - 1) / strip;
-  parallel_for(batch * strips, 1 + 16384 / (strip * cols), [&](int64_t begin, int64_t end) {
+  const int64_t strip = std::max<int64_t>(stream ? 128 : 16, (8192 / t.cols + 15) / 16 * 16);
+  const int64_t strips = (t.rows + strip - 1) / strip;
+  parallel_for(t.batch * strips, 1 + 16384 / (std::min(strip, t.rows) * t.cols), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t b = i / strips, r = i % strips * strip;
-      const char* block = src + source_offset(b) + r * item;
-      char* target = to + (b * rows + r) * cols * item;
+      const int64_t r = i % strips * strip;
+      int64_t into_offset = r * t.into_stride, from_offset = r, b = i / strips;
+      for (size_t d = t.lead.size(); d-- > 0; b /= t.lead[d]) {
+        into_offset += b % t.lead[d] * t.into_lead[d];
+        from_offset += b % t.lead[d] * t.from_lead[d];
+      }
       visit_bits(item, [&](auto tag) {
         using T = typename decltype(tag)::type;
         // The kernel's rows are the source's: columns here.
-        move_kernels<T>().transpose(reinterpret_cast<T*>(target), cols, reinterpret_cast<const T*>(block), from.stride(d - 1), cols,
-                                    std::min(strip, rows - r), stream);
+        move_kernels<T>().transpose(reinterpret_cast<T*>(to + into_offset * item), t.into_stride,
+                                    reinterpret_cast<const T*>(source + from_offset * item), t.from_stride, t.cols,
+                                    std::min(strip, t.rows - r), stream);
       });
     }
   });
   return true;
+}
+
+std::optional<Tensor> transposed_into_order_of(const Tensor& model, const Tensor& x) {
+  if (!model.is_dense() || !Transposition::between(model, x)) return std::nullopt;
+  Tensor copy = Tensor::empty_strided(model.sizes(), model.strides(), x.dtype());
+  copy_transposed(copy, x);
+  return copy;
 }
 
 // Between two dtypes and the same dense strides: element by element as they lie in memory.

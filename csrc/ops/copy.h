@@ -26,5 +26,8 @@ void check_can_cast(const char* op, DType from, DType to);
 // ---- without history: for forward code ------------------------------------------------------------------------------
 // Raw copy with broadcasting and cast, no graph, no version.
 void copy_values(const Tensor& into, const Tensor& from);
+// x as it would lie beside `model`, a dense tensor of its shape and dtype: a copy where the two are transposed to each
+// other in memory, so that walking both would jump through one of them.
+std::optional<Tensor> transposed_into_order_of(const Tensor& model, const Tensor& x);
 
 }  // namespace pydl

@@ -293,10 +293,14 @@ Tensor run_pointwise(const PointwiseCall& call, std::span<const Input> inputs, c
   if (result.numel() == 0) return result;
 
   SmallVector<Lane, 4> lanes;
+  SmallVector<Tensor, 2> copies;  // kept until the loops are done
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Operand& o = inputs[i].operand;
     if (o.is_tensor()) {
-      lanes.push_back(lane(o.tensor(), shape, inputs[i].as));
+      std::optional<Tensor> beside;
+      if (inputs.size() > 1) beside = transposed_into_order_of(result, o.tensor());
+      if (beside) copies.push_back(*beside);
+      lanes.push_back(lane(beside ? *beside : o.tensor(), shape, inputs[i].as));
     } else {
       store_scalar(scalars[i], o.scalar(), inputs[i].as);
       Lane l;

@@ -4,6 +4,7 @@
 #include "ops/call.h"
 #include "ops/copy.h"
 #include "ops/creation.h"
+#include "ops/fused_activation.h"
 #include "ops/gemm.h"
 #include "ops/iterate.h"
 #include "ops/pointwise.h"
@@ -157,8 +158,10 @@ Tensor matmul(const Tensor& a, const Tensor& b, const Out& out) {
 
 // ---- linear -----------------------------------------------------------------------------------------------------------
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  Call call("linear");
+namespace {
+
+// activation(x @ weight.T + bias); an activation has no history.
+Tensor linear_with(const Tensor& x, const Tensor& weight, const Tensor& bias, const FusedActivation* activation) {
   if (x.dim() == 0 || weight.dim() < 1 || weight.dim() > 2)
     fail<ShapeError>("linear: expected input (..., in_features) and weight (out_features, in_features), got ", x, " and ", weight);
   if (x.size(-1) != weight.size(-1))
@@ -196,6 +199,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
       dense_bias = bias.is_contiguous() ? bias : clone(bias.alias());
       epilogue.row_bias = dense_bias.template data<T>();
     }
+    set_activation(epilogue, activation);
     gemm<T>(rows, out_features, in_features, T(1), flat.data<T>(), flat.stride(0), flat.stride(1), weight.data<T>(), weight.stride(1),
             weight.stride(0), T(0), y.data<T>(), out_features, 1, epilogue);
   });
@@ -222,7 +226,24 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   return y;
 }
 
+}  // namespace
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  Call call("linear");
+  return linear_with(x, weight, bias, nullptr);
+}
+
 namespace {
+
+// What Sequential makes of a linear layer and an activation, where nothing is recorded.
+Tensor fused_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, std::string_view activation) {
+  Call call("linear");
+  if (autograd::needed(x, weight, bias))
+    fail("linear: expected tensors that record nothing, got one that requires a gradient");
+  if (weight.dim() != 2 || (x.dtype() != DType::Float32 && x.dtype() != DType::Float64))
+    fail("linear: expected an input of float32 or float64 and a matrix as weight, got ", x, " and ", weight);
+  return linear_with(x, weight, bias, fused_activation("linear", activation));
+}
 
 Tensor mv(const Tensor& a, const Tensor& x) {
   if (a.dim() != 2 || x.dim() != 1) fail<ShapeError>("mv: expected a matrix and a vector, got ", a, " and ", x);
@@ -278,6 +299,8 @@ const Operator ops[] = {
     {&addbmm, "addbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", kFull | kInplace, "beta * input + alpha * the sum of bmm(batch1, batch2)."},
     {&linear, "linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", kNN,
      "input @ weight.T + bias: input (..., in_features), weight (out_features, in_features), bias (out_features)."},
+    {&fused_linear, "_fused_linear(Tensor input, Tensor weight, Tensor? bias, str activation) -> Tensor", kNN,
+     "activation(linear(...)) where nothing is recorded."},
 };
 
 }  // namespace

@@ -155,7 +155,7 @@ Tensor shuffle_pixels(const Tensor& x, int64_t r, bool enlarge) {
   Dims sizes(x.sizes().begin(), x.sizes().begin() + lead);
   const Dims image = enlarge ? Dims{x.size(-3) / (r * r), x.size(-2) * r, x.size(-1) * r} : Dims{x.size(-3) * r * r, x.size(-2) / r, x.size(-1) / r};
   sizes.append(image.begin(), image.end());
-  const ImageLayout layout(x.dim(), x.dim() == 4 && x.is_channels_last());
+  const ImageLayout layout(x.dim(), x.dim() == 4 && lies_channels_last(x));
   const Tensor y = layout.empty(sizes, x.dtype()), from = layout.dense(x);
   const Tensor& small = enlarge ? from : y;
   if (y.numel() > 0) {
@@ -193,7 +193,7 @@ Tensor channel_shuffle(const Tensor& x, int64_t groups) {
   if (groups < 1) fail("channel_shuffle: expected a positive number of groups, got ", groups);
   if (x.size(1) % groups) fail<ShapeError>("channel_shuffle: expected channels divisible by groups, got ", x.size(1), " and ", groups);
   // Channels last: seen with its channels as the last dimension, which splits and merges as well as any.
-  const bool last = x.is_channels_last() && !x.is_contiguous();
+  const bool last = lies_channels_last(x);
   Dims to_last, to_first{0, x.dim() - 1};
   for (int64_t d = 0; d < x.dim(); ++d)
     if (d != 1) to_last.push_back(d);

@@ -49,7 +49,7 @@ void visit_taps(const Tensor& taps, F f) {
 
 // The positions of a window's taps in the order of their numbers. Without taps: where the first would have been.
 void list_taps(std::vector<int64_t>& position, const PoolWindows& windows, int64_t od, int64_t oh, int64_t ow) {
-  const auto& [depth, height, width] = windows.axis;
+  const PoolAxis &depth = windows.axis[0], &height = windows.axis[1], &width = windows.axis[2];
   auto at = [&](int64_t i, int64_t j, int64_t k) {
     const int64_t d = depth.begin[od] + i * depth.step, h = height.begin[oh] + j * height.step;
     return (d * height.inputs + h) * width.inputs + width.begin[ow] + k * width.step;
@@ -82,7 +82,7 @@ Tensor positions_of(const PoolPlan& p, const Tensor& taps) {
 Tensor max_pool_backward(const PoolPlan& p, const Tensor& g, const Tensor& taps) {
   const DType t = compute_dtype(g.dtype());
   const Tensor from = dense_images(p, g, t), dx = p.input_like(t);
-  const auto& [depth, height, width] = p.windows.axis;
+  const PoolAxis &depth = p.windows.axis[0], &height = p.windows.axis[1], &width = p.windows.axis[2];
   visit_float(t, [&](auto tag) {
     using T = typename decltype(tag)::type;
     const auto& k = kernels<T>().pool;
@@ -105,7 +105,7 @@ Tensor max_pool_backward(const PoolPlan& p, const Tensor& g, const Tensor& taps)
 // [outputs]: 1 where the window has taps, else 0.
 Tensor has_taps(const PoolPlan& p) {
   const Tensor result = Tensor::empty(Dims{p.outputs}, DType::Int64);
-  const auto& [depth, height, width] = p.windows.axis;
+  const PoolAxis &depth = p.windows.axis[0], &height = p.windows.axis[1], &width = p.windows.axis[2];
   for (int64_t o = 0; o < p.outputs; ++o) {
     const int64_t w = o % width.outputs, h = o / width.outputs % height.outputs, d = o / width.outputs / height.outputs;
     result.data<int64_t>()[o] = depth.count[d] * height.count[h] * width.count[w] > 0;
@@ -173,7 +173,7 @@ Tensor avg_pool_backward(const PoolOp& op, const Tensor& g, const Plan& plan) {
   const PoolPlan& p = *plan;
   const DType t = compute_dtype(g.dtype());
   const Tensor from = dense_images(p, g, t), dx = p.input_like(t);
-  const auto& [depth, height, width] = p.windows.axis;
+  const PoolAxis &depth = p.windows.axis[0], &height = p.windows.axis[1], &width = p.windows.axis[2];
   visit_float(t, [&](auto tag) {
     using T = typename decltype(tag)::type;
     for_image_rows(p.images, depth.inputs * height.inputs, double(width.inputs * p.channels()),

@@ -7,6 +7,7 @@
 #include "autograd/node.h"
 #include "base/parallel.h"
 #include "base/random.h"
+#include "kernels/random.h"
 #include "ops/call.h"
 #include "ops/copy.h"
 #include "ops/creation.h"
@@ -206,6 +207,29 @@ Tensor multinomial(const Tensor& weights, int64_t num_samples, bool replacement,
   return out;
 }
 
+// x times 1 / (1 - p) where its draw says so, elsewhere times 0. Its backward, and that one's, draw again instead of
+// keeping a mask, which costs less than to read one.
+Tensor dropped(const Tensor& x, double p, PhiloxStream stream) {
+  const DType t = compute_dtype(x.dtype());
+  const KeepDraws draws{stream, bernoulli_threshold(1 - p)};
+  const double scale = 1 / (1 - p);
+  const bool direct = x.is_contiguous() && x.dtype() == t;
+  const Tensor y = Tensor::empty(x.sizes(), t);  // otherwise the factors
+  visit_float(t, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    parallel_for(x.numel(), kGrain, [&](int64_t b, int64_t e) {
+      if (direct)
+        random_kernels<T>().keep_product(y.data<T>() + b, x.data<T>() + b, draws, T(scale), b, e - b);
+      else
+        random_kernels<T>().keep(y.data<T>() + b, draws, T(scale), b, e - b);
+    });
+  });
+  if (!direct) return mul(x, cast(y, x.dtype()));
+  if (autograd::needed(x))
+    autograd::record("DropoutBackward", y, {x}, [=](const Tensor& g) { return dropped(contiguous(g), p, stream); });
+  return y;
+}
+
 }  // namespace
 
 Tensor dropout(const Tensor& x, double p, bool train) {
@@ -214,19 +238,7 @@ Tensor dropout(const Tensor& x, double p, bool train) {
   if (!is_floating(x.dtype())) fail("dropout: expected a floating point tensor, got ", x);
   if (!train || p == 0) return x;
   if (p == 1) return mul(x, Operand(0));
-  const DType t = compute_dtype(x.dtype());
-  Tensor mask = Tensor::empty(x.sizes(), t);
-  visit_float(t, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const PhiloxStream stream = default_generator().reserve(x.numel(), 1);
-    const T scale = T(1 / (1 - p));
-    parallel_for(x.numel(), kGrain, [&](int64_t b, int64_t e) {
-      T* m = mask.data<T>() + b;
-      fill_bernoulli<T>(stream, m, b, e - b, 1 - p);
-      for (int64_t i = 0; i < e - b; ++i) m[i] *= scale;
-    });
-  });
-  return mul(x, cast(mask, x.dtype()));
+  return dropped(x, p, default_generator().reserve(x.numel(), 1));
 }
 
 namespace {

@@ -15,8 +15,11 @@
 namespace pydl {
 namespace {
 
-// dL/d(out) with the last states' gradients added where they belong, in memory that may be written.
-template <class T> Tensor output_gradients(const Timeline& time, const Tensor& dout, const Tensor& dh, IntSpan sizes, DType t) {
+// dL/d(out) with the last states' gradients added where they belong; on request in memory that may be written.
+template <class T>
+Tensor output_gradients(const Timeline& time, const Tensor& dout, const Tensor& dh, IntSpan sizes, DType t,
+                        bool writable) {
+  if (dout.defined() && !dh.defined() && !writable) return contiguous(dout.alias(), MemoryFormat::Contiguous);
   const Tensor total = Tensor::empty(sizes, t);
   if (dout.defined()) copy_values(total, dout);
   else std::memset(total.raw(), 0, total.nbytes());
@@ -31,19 +34,32 @@ template <class T> Tensor output_gradients(const Timeline& time, const Tensor& d
   return total;
 }
 
-// The state before each position, and the order of gradients_of(cell) undone.
-template <class T> Tensor states_before(const Timeline& time, const Tensor& h0, const Tensor& out) {
-  const int64_t n = h0.size(1), bytes = n * int64_t(sizeof(T));
-  const Tensor before = time.gaps ? zeros(Dims{time.positions, n}, out.dtype()) : Tensor::empty(Dims{time.positions, n}, out.dtype());
-  parallel_for(time.steps, std::max<int64_t>(1, 65536 / std::max<int64_t>(bytes * time.sequences, 1)), [&](int64_t t, int64_t end) {
+// A matrix of n columns with the row source(t, s) at each position, and zeros where there is none.
+template <class T, class F> Tensor rows_at_positions(const Timeline& time, int64_t n, DType t_, F source) {
+  const Dims sizes{time.positions, n};
+  const Tensor rows = time.gaps ? zeros(sizes, t_) : Tensor::empty(sizes, t_);
+  const int64_t bytes = n * int64_t(sizeof(T)), step = std::max<int64_t>(bytes * time.sequences, 1);
+  parallel_for(time.steps, std::max<int64_t>(1, 65536 / step), [&](int64_t t, int64_t end) {
     for (; t < end; ++t)
-      for (int64_t s = 0; s < time.active[size_t(t)]; ++s) {
-        const T* const from = s < time.with_before(t) ? out.data<T>() + time.position(time.before(t), s) * n
-                                                      : h0.data<T>() + time.batch[size_t(s)] * n;
-        std::memcpy(before.data<T>() + time.position(t, s) * n, from, size_t(bytes));
-      }
+      for (int64_t s = 0; s < time.active[size_t(t)]; ++s)
+        std::memcpy(rows.data<T>() + time.position(t, s) * n, source(t, s), size_t(bytes));
   });
-  return before;
+  return rows;
+}
+// The state before each position.
+template <class T> Tensor states_before(const Timeline& time, const Tensor& h0, const Tensor& out) {
+  const int64_t n = h0.size(1);
+  return rows_at_positions<T>(time, n, out.dtype(), [&](int64_t t, int64_t s) {
+    return s < time.with_before(t) ? out.data<T>() + time.position(time.before(t), s) * n
+                                   : h0.data<T>() + time.batch[size_t(s)] * n;
+  });
+}
+// The inputs, whatever stands beyond the end of a sequence: times a gradient of zero a NaN there would be one.
+template <class T> Tensor inputs_within(const Timeline& time, const Tensor& x) {
+  if (!time.gaps) return x;
+  const int64_t n = x.size(-1);
+  return rows_at_positions<T>(time, n, x.dtype(),
+                              [&](int64_t t, int64_t s) { return x.data<T>() + time.position(t, s) * n; });
 }
 
 // What the steps compute: gradients of all pre-activations [positions, width], of h and c before the first step, and with
@@ -73,18 +89,18 @@ StepGradients take_steps_back(const Layer& layer, const Tensor& h0, const Tensor
   const Ref<DerivedBuffer> hh_panels = packed_panels<T>(hh, outputs, 1, k, 1, outputs, false);
   const Ref<DerivedBuffer> hr_panels =
       projected ? packed_panels<T>(w.hr, units, 1, outputs, 1, units, false) : Ref<DerivedBuffer>();
-  const Panels<T> all_hh{static_cast<const T*>(hh_panels->data), k, outputs, 0, 0};
+  const Panels<T> all_hh{hh_panels->values.data<T>(), k, outputs, 0, 0};
   const Tensor nothing = zeros(Dims{k}, t_);
   T *const all = g.all.data<T>(), *const all_dy = dy.data<T>(), *const carry = pointer_or_null<T>(g.c0);
   const T *const all_out = out.data<T>(), *const all_gates = pointer_or_null<T>(saved.gates);
   const T *const all_c = pointer_or_null<T>(saved.c), *const all_inner = pointer_or_null<T>(saved.inner);
 
   const StepPlan plan = StepPlan::make<T>(time, outputs, units, gates);
-  plan.run([&](const StepShare& share, const Team& team) {
+  plan.run(time, [&](const StepShare& share, const Team& team) {
     std::vector<BackwardRow<T>> rows(size_t(share.count(time.sequences)));
     std::vector<ProjectRow<T>> project(rows.size());
     BackwardStep<T> step{rows.data(), 0, all_hh};
-    if (projected) step.weights = {static_cast<const T*>(hr_panels->data), outputs, units, 0, 0};
+    if (projected) step.weights = {hr_panels->values.data<T>(), outputs, units, 0, 0};
     share.choose(step.weights, 1);
     ProjectStep<T> projection{project.data(), 0, all_hh};
     share.choose(projection.weights, 1);
@@ -160,7 +176,7 @@ LayerGradients recurrent_backward(const Layer& layer, const Tensor& x, const Ten
   LayerGradients g;
   visit_float(t, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    const Tensor dy = output_gradients<T>(time, dout, dh, out.sizes(), t);
+    const Tensor dy = output_gradients<T>(time, dout, dh, out.sizes(), t, w.hr.defined());
     const StepGradients steps = take_steps_back<T>(layer, h0, c0, w, out, saved, dy, dc);
     const T *const all = steps.all.template data<T>(), *const of_inputs = all + outside;
     if (wanted.h0.defined()) g.h0 = steps.h0;
@@ -172,7 +188,8 @@ LayerGradients recurrent_backward(const Layer& layer, const Tensor& x, const Ten
     }
     if (wanted.weights.ih.defined()) {
       g.weights.ih = Tensor::empty(w.ih.sizes(), t);
-      weight_product<T>(g.weights.ih.template data<T>(), of_inputs, width, k, x, features, time.positions);
+      weight_product<T>(g.weights.ih.template data<T>(), of_inputs, width, k, inputs_within<T>(time, x), features,
+                        time.positions);
     }
     if (wanted.weights.hh.defined()) {
       const Tensor before = states_before<T>(time, h0, out);

@@ -1,5 +1,5 @@
-// The forward pass of a recurrent layer: one product for the inputs of all steps, then step by step the kernels that add
-// the product with the state and apply the gates.
+// The forward pass of a recurrent layer: the products with the inputs, of all steps at once or each in its step, and step
+// by step the kernels that add the product with the state and apply the gates.
 #include "ops/recurrent_layer.h"
 
 #include <algorithm>
@@ -69,51 +69,69 @@ namespace {
 
 Tensor memory(bool zeroed, IntSpan sizes, DType t) { return zeroed ? zeros(sizes, t) : Tensor::empty(sizes, t); }
 
-// The inputs' products of all steps, with every bias that is added there: b_hh too, but for a GRU's candidate.
+// Every bias that is added to the products with the inputs: b_hh too, but for a GRU's candidate. Zeros without biases.
+template <class T> void fill_bias(T* bias, const Layer& layer, const LayerWeights& w) {
+  const int64_t n = w.ih.size(0), both = layer.cell == Cell::Gru ? n / 3 * 2 : n;
+  for (int64_t j = 0; j < n; ++j)
+    bias[j] = w.b_ih.defined() ? w.b_ih.data<T>()[j] + (j < both ? w.b_hh.data<T>()[j] : T(0)) : T(0);
+}
+
+// Whether each step multiplies its own inputs while their sums are in registers, which spares the memory for the sums
+// of all steps. It repays reading W_ih at every step where rows are many beside the weights. A GRU's candidate needs
+// both of its products apart.
+template <class T> bool steps_take_inputs(const Layer& layer, const LayerWeights& w) {
+  const int64_t rows = layer.time->sequences, bytes = (w.ih.numel() + w.hh.numel()) * int64_t(sizeof(T));
+  return layer.cell != Cell::Gru && rows >= (bytes <= 1 << 19 ? 8 : 24);
+}
+
+// The inputs' products of all steps at once.
 template <class T>
-void project_inputs(const Layer& layer, const Tensor& x, const LayerWeights& w, T* gates, bool keep) {
+void project_inputs(const Layer& layer, const Tensor& x, const LayerWeights& w, const T* bias, T* gates, bool keep) {
   const int64_t n = w.ih.size(0), k = w.ih.size(1), rows = layer.time->positions;
-  const Workspace<T> bias(w.b_ih.defined() ? n : 0);
   Epilogue<T> epilogue;
-  if (w.b_ih.defined()) {
-    const int64_t both = layer.cell == Cell::Gru ? n / 3 * 2 : n;
-    for (int64_t j = 0; j < n; ++j)
-      bias.data()[j] = w.b_ih.data<T>()[j] + (j < both ? w.b_hh.data<T>()[j] : T(0));
-    epilogue.row_bias = bias.data();
-  }
+  epilogue.row_bias = bias;
   const T* const values = w.ih.data<T>();
   if (!keep) return gemm<T>(rows, n, k, 1, x.data<T>(), k, 1, values, 1, k, 0, gates, n, 1, epilogue);
   constexpr int64_t kKind = -8;
   const Dims key{kKind, w.ih.offset(), int64_t(w.ih.dtype()), n, k};
   const Ref<DerivedBuffer> packed = derived_buffer<T>(w.ih, key, std::max<int64_t>(gemm_packed_size<T>(k, n), 1), true,
                                                       [&](T* to) { gemm_pack<T>(to, k, n, values, 1, k); });
-  gemm_packed<T>(rows, n, k, 1, x.data<T>(), k, 1, static_cast<const T*>(packed->data), 0, gates, n, epilogue);
+  gemm_packed<T>(rows, n, k, 1, x.data<T>(), k, 1, packed->values.data<T>(), 0, gates, n, epilogue);
 }
 
 // All steps; writes out, and c_n unless the c of all steps are kept.
 template <class T>
-void take_steps(const Layer& layer, const Tensor& h0, const Tensor& c0, const LayerWeights& w, const LayerSaved& kept,
-                bool save, bool keep, const Tensor& out, const Tensor& c_n) {
+void take_steps(const Layer& layer, const Tensor& x, const Tensor& h0, const Tensor& c0, const LayerWeights& w,
+                const LayerSaved& kept, bool save, bool keep, const Tensor& out, const Tensor& c_n) {
   const RecurrentKernels<T>& kernel = kernels<T>().recurrent;
   const Timeline& time = *layer.time;
-  const int64_t gates = gates_of(layer.cell), units = w.hh.size(0) / gates, k = w.hh.size(1);
-  const bool projected = w.hr.defined();
+  const int64_t gates = gates_of(layer.cell), units = w.hh.size(0) / gates, k = w.hh.size(1), features = w.ih.size(1);
+  const bool projected = w.hr.defined(), with_inputs = steps_take_inputs<T>(layer, w);
+  const Workspace<T> bias(gates * units);
+  fill_bias(bias.data(), layer, w);
+  if (!with_inputs) project_inputs<T>(layer, x, w, bias.data(), kept.gates.data<T>(), keep);
+
+  const Ref<DerivedBuffer> ih =
+      with_inputs ? packed_panels<T>(w.ih, 1, features, features, gates, units, keep) : Ref<DerivedBuffer>();
   const Ref<DerivedBuffer> hh = packed_panels<T>(w.hh, 1, k, k, gates, units, keep);
   const Ref<DerivedBuffer> hr = projected ? packed_panels<T>(w.hr, 1, units, units, 1, k, keep) : Ref<DerivedBuffer>();
   const T* const inner_bias = layer.cell == Cell::Gru && w.b_hh.defined() ? w.b_hh.data<T>() + 2 * units : nullptr;
-  T *const all_gates = kept.gates.data<T>(), *const all_out = out.data<T>(), *const all_c = pointer_or_null<T>(kept.c),
-     *const all_inner = pointer_or_null<T>(kept.inner), *const all_h = pointer_or_null<T>(kept.h);
-  const T *const first_h = h0.data<T>(), *const first_c = pointer_or_null<T>(c0);
+  T *const all_gates = pointer_or_null<T>(kept.gates), *const all_out = out.data<T>(),
+     *const all_c = pointer_or_null<T>(kept.c), *const all_inner = pointer_or_null<T>(kept.inner),
+     *const all_h = pointer_or_null<T>(kept.h);
+  const T *const all_x = x.data<T>(), *const first_h = h0.data<T>(), *const first_c = pointer_or_null<T>(c0);
   T* const last_c = pointer_or_null<T>(c_n);
 
-  const StepPlan plan = StepPlan::make<T>(time, k, units, gates);
-  plan.run([&](const StepShare& share, const Team& team) {
+  const StepPlan plan = StepPlan::make<T>(time, k + (with_inputs ? features : 0), units, gates);
+  plan.run(time, [&](const StepShare& share, const Team& team) {
     std::vector<ForwardRow<T>> rows(size_t(share.count(time.sequences)));
     std::vector<ProjectRow<T>> project(projected ? rows.size() : 0);
-    ForwardStep<T> step{rows.data(), 0, {static_cast<const T*>(hh->data), k, units, 0, 0}, inner_bias, save};
+    const Panels<T> states{hh->values.data<T>(), k, units, 0, 0};
+    ForwardStep<T> step{rows.data(), 0, {}, nullptr, states, inner_bias, save};
+    if (with_inputs) step.input = {ih->values.data<T>(), features, units, 0, 0}, step.bias = bias.data();
     share.choose(step.weights, gates);
     ProjectStep<T> projection{project.data(), 0, {nullptr, units, k, 0, 0}};
-    if (projected) projection.weights.data = static_cast<const T*>(hr->data), share.choose(projection.weights, 1);
+    if (projected) projection.weights.data = hr->values.data<T>(), share.choose(projection.weights, 1);
     for (int64_t i = 0; i < time.steps; ++i) {
       const int64_t t = time.step(i), earlier = time.with_before(t);
       step.count = projection.count = share.count(time.active[size_t(t)]);
@@ -121,8 +139,9 @@ void take_steps(const Layer& layer, const Tensor& h0, const Tensor& c0, const La
         const int64_t now = time.position(t, s), b = time.batch[size_t(s)];
         const int64_t past = s < earlier ? time.position(time.before(t), s) : -1;
         ForwardRow<T>& row = rows[size_t(r)];
+        row.x = all_x + now * features;
         row.h = row.h_units = past < 0 ? first_h + b * k : all_out + past * k;
-        row.gates = all_gates + now * gates * units;
+        row.gates = all_gates ? all_gates + now * gates * units : nullptr;
         row.out = projected ? all_h + now * units : all_out + now * k;
         if (all_inner) row.inner = all_inner + now * units;
         if (all_c) {
@@ -191,14 +210,14 @@ LayerResult recurrent_layer(const Layer& layer, const Tensor& input, const Tenso
   LayerResult result{memory(time.gaps, shape, t), Tensor::empty(h0.sizes(), t),
                      c0.defined() ? Tensor::empty(c0.sizes(), t) : Tensor()};
   LayerSaved kept;
-  kept.gates = Tensor::empty(Dims{time.positions, gates * units}, t);
   if (save && layer.cell == Cell::Lstm) kept.c = Tensor::empty(Dims{time.positions, units}, t);
   if (save && layer.cell == Cell::Gru) kept.inner = Tensor::empty(Dims{time.positions, units}, t);
   if (w.hr.defined()) kept.h = memory(time.gaps, Dims{time.positions, units}, t);
   visit_float(t, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    project_inputs<T>(layer, x, w, kept.gates.template data<T>(), keep);
-    take_steps<T>(layer, h0, c0, w, kept, save, keep, result.out, result.c);
+    if ((save && layer.cell != Cell::Simple) || !steps_take_inputs<T>(layer, w))
+      kept.gates = Tensor::empty(Dims{time.positions, gates * units}, t);
+    take_steps<T>(layer, x, h0, c0, w, kept, save, keep, result.out, result.c);
     copy_last<T>(time, result.out, result.h);
     if (kept.c.defined()) copy_last<T>(time, kept.c, result.c);
   });

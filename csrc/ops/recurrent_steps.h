@@ -11,10 +11,20 @@ namespace pydl {
 
 // A thread's part of every step: some of the sequences and all units, or the reverse.
 struct StepShare {
-  int64_t first = 0, stride = 1;  // sequences first, first + stride, ...
-  int part = 0, parts = 1;        // of the units
+  int64_t first = 0, stride = 1, most = INT64_MAX;  // sequences first, first + stride, ...
+  int part = 0, parts = 1;                          // of the units
 
-  int64_t count(int64_t active) const { return active > first ? (active - first - 1) / stride + 1 : 0; }
+  // Sequences of one length are dealt out as blocks, whose rows lie side by side; others, sorted by length, in turns.
+  static StepShare of_sequences(const Timeline& time, const Team& team) {
+    if (time.active.back() < time.sequences) return {team.index, team.size, INT64_MAX, 0, 1};
+    const int64_t each = time.sequences / team.size, extra = time.sequences % team.size, i = team.index;
+    return {i * each + std::min(i, extra), 1, each + (i < extra), 0, 1};
+  }
+  static StepShare of_units(const Team& team) { return {0, 1, INT64_MAX, team.index, team.size}; }
+
+  int64_t count(int64_t active) const {
+    return active > first ? std::min((active - first - 1) / stride + 1, most) : 0;
+  }
   // Panels of a matrix with so many columns.
   template <class T> void choose(Panels<T>& w, int64_t gates) const {
     const int64_t width = kernels<T>().recurrent.vector * (gates == 1 ? kernels<T>().recurrent.lone_vectors : 1);
@@ -31,7 +41,7 @@ struct StepPlan {
   bool by_units = false;
 
   template <class T> static StepPlan make(const Timeline& time, int64_t k, int64_t units, int64_t gates) {
-    constexpr int64_t kCacheBytes = 1 << 20, kStepNs = 5000;
+    constexpr int64_t kCacheBytes = 1 << 19, kStepNs = 5000;
     const int64_t flops_per_ns = sizeof(T) == 4 ? 90 : 45, weights = k * units * gates * int64_t(sizeof(T));
     const int64_t products = 2 * time.sequences * units * gates * k / flops_per_ns;
     const int64_t step_ns = std::max(products, weights / 32) + time.sequences * units * gates * int64_t(sizeof(T)) / 16;
@@ -49,9 +59,9 @@ struct StepPlan {
   }
 
   // f(share, team) on every thread.
-  template <class F> void run(F f) const {
+  template <class F> void run(const Timeline& time, F f) const {
     parallel_team(threads, [&](const Team& team) {
-      f(by_units ? StepShare{0, 1, team.index, team.size} : StepShare{team.index, team.size, 0, 1}, team);
+      f(by_units ? StepShare::of_units(team) : StepShare::of_sequences(time, team), team);
     });
   }
   void wait(const Team& team) const {

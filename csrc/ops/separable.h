@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "tensor/tensor.h"
+#include "tensor/memory_order.h"
 
 namespace pydl {
 
@@ -14,7 +14,7 @@ struct ImageLayout {
   Dims dims;  // the dimensions, from the outermost in memory to the innermost
   bool channels_last;
   ImageLayout(int64_t ndim, bool channels_last);
-  explicit ImageLayout(const Tensor& x) : ImageLayout(x.dim(), x.is_channels_last()) {}
+  explicit ImageLayout(const Tensor& x) : ImageLayout(x.dim(), lies_channels_last(x)) {}
   // x in dense memory of this layout, copied if it must be, without history.
   Tensor dense(const Tensor& x) const;
   Tensor empty(IntSpan sizes, DType t) const;

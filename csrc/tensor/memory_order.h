@@ -5,8 +5,8 @@
 
 namespace pydl {
 
-// Do the strides nest as in channels-last memory (gaps allowed), and in no other format's? Where C or all of the space
-// is 1 wide, strides do not tell.
+// The one rule for results: do the strides nest as in channels-last memory (gaps allowed), and in no other format's? Where
+// C or all of the space is 1 wide they do not tell: no, for that may be a sequence. (Tensor::is_channels_last says yes.)
 bool lies_channels_last(const Tensor& t);
 // Does the shape leave the format open, so that contiguous memory is channels-last too?
 bool fits_both_formats(const Tensor& t);

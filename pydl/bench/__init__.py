@@ -1,4 +1,4 @@
-"""`pydl bench`: pydl beside NumPy, PyTorch and JAX, results checked before anything is timed."""
+"""`pydl bench`: pydl beside NumPy, PyTorch, JAX and ONNX Runtime, results checked before anything is timed."""
 
 from __future__ import annotations
 

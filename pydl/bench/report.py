@@ -106,7 +106,7 @@ def headline() -> str:
 def peer_modules() -> dict[str, Any]:
     from pydl.bench.libraries import library
 
-    return {name: module for name in ("numpy", "torch", "jax") if (module := library(name)) is not None}
+    return {name: module for name in ("numpy", "torch", "jax", "onnxruntime") if (module := library(name)) is not None}
 
 
 def as_json(results: list[tuple[Group, list[Measurement], list[Verdict]]]) -> str:

@@ -2,8 +2,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from support import python
@@ -105,6 +109,29 @@ def test_gil_is_released_above_the_threshold():
     assert len(ticks) > 20
 
 
+@pytest.mark.parametrize("work", [
+    "x @ x",
+    "(y @ y).sum().backward()",
+    "pydl.from_numpy(a) * 2",
+])
+def test_exit_while_threads_compute(work):
+    """The interpreter goes down under daemon threads that are inside the engine: the process still ends with 0."""
+    code = f"""
+import threading, time
+import numpy as np, pydl
+pydl.set_num_threads(2)
+def compute():
+    x, y, a = pydl.ones(500, 500), pydl.ones(300, 300, requires_grad=True), np.ones(400_000, np.float32)
+    while True:
+        {work}
+for _ in range(2):
+    threading.Thread(target=compute, daemon=True).start()
+time.sleep(0.2)
+print("done")
+"""
+    assert python(code, timeout=60) == "done"
+
+
 def test_forked_child_computes():
     """After a parallel region in the parent, a forked child still works, serially, and to the same bits."""
     code = """
@@ -166,6 +193,21 @@ for k in range(2000):
 print((rss() - before) / before < 0.10)
 """
     assert python(code) == "True"
+
+
+@pytest.mark.parametrize("guard, element", [("end", 5), ("begin", -1)])
+def test_guard_pages(guard, element):
+    """PYDL_GUARD: fresh memory is NaN, and the first element out of bounds cannot be read."""
+    code = f"""
+import ctypes, pydl
+x = pydl.empty(5)
+print(bool(x.isnan().all()), (x.fill_(1) + x).tolist(), flush=True)
+ctypes.c_float.from_address(x.data_ptr() + 4 * {element}).value
+print("read")
+"""
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYDL_GUARD": guard}, capture_output=True,
+        text=True, cwd=Path(__file__).parent, check=False)
+    assert done.returncode == -signal.SIGSEGV and done.stdout == "True [2.0, 2.0, 2.0, 2.0, 2.0]\n"
 
 
 def test_exhaustion_raises():

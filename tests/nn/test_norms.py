@@ -166,3 +166,25 @@ def test_wrong_arguments():
     with pytest.raises(RuntimeError):
         F.batch_norm(x, mean, var, pydl.ones(3), training=True)
     assert mean.tolist() == [0] * 4 and var.tolist() == [1] * 4
+
+
+def test_wrong_channels_name_the_running_statistics():
+    """A layer given an input of another width is told by what the user can see is wrong, before anything is written."""
+    layer = nn.BatchNorm2d(4)
+    with pytest.raises(pydl.ShapeError, match="batch_norm: expected running_mean of one element for each of 5"):
+        layer(pydl.randn(2, 5, 3, 3))
+    assert layer.running_mean.tolist() == [0] * 4 and layer.running_var.tolist() == [1] * 4
+    F, x = nn.functional, pydl.randn(2, 4, 3)
+    with pytest.raises(pydl.ShapeError, match="batch_norm: expected running_var of one element for each of 4 channels"):
+        F.batch_norm(x, pydl.zeros(4), pydl.ones(5), pydl.ones(5))
+    with pytest.raises(pydl.ShapeError, match="batch_norm: expected weight of one element for each of 4 channels"):
+        F.batch_norm(x, pydl.zeros(4), pydl.ones(4), pydl.ones(5))
+
+
+def test_read_only_statistics_are_refused_before_the_first_write():
+    frozen = np.ones(4, np.float32)
+    frozen.flags.writeable = False
+    mean = pydl.zeros(4)
+    with pytest.raises(RuntimeError, match="batch_norm: expected memory that may be written"):
+        nn.functional.batch_norm(pydl.randn(2, 4, 3), mean, pydl.from_dlpack(frozen), training=True)
+    assert mean.tolist() == [0] * 4

@@ -86,7 +86,8 @@ def test_layers(kind, options):
 def test_packed(kind, options):
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(1)
-    for lengths, ordered in (([5, 4, 4, 1], True), ([2, 6, 1, 6, 3], False), ([3], True)):
+    for lengths, ordered in (([5, 4, 4, 1], True), ([2, 6, 1, 6, 3], False), ([3], True),
+                             ([4, 1, 2, 4, 3, 4, 2, 1, 4], False)):
         ours, theirs = twins(torch, kind, 3, 5, **options)
         x, y = pair(torch, rng.standard_normal((len(lengths), max(lengths), 3)), True)
         a, b = (lib.nn.utils.rnn.pack_padded_sequence(v, lengths, batch_first=True, enforce_sorted=ordered)
@@ -106,8 +107,10 @@ def test_packed(kind, options):
 def test_lengths_are_packing(kind, options):
     """A padded batch with lengths gives what packing it gives, whatever stands in the padding."""
     rng = np.random.default_rng(2)
-    ours, lengths = layer(pydl, kind, 3, 18, **options), [2, 6, 1, 6, 3]
-    values = rng.standard_normal((5, 6, 3))
+    ours, lengths = layer(pydl, kind, 3, 18, **options), [2, 6, 1, 6, 3, 5, 4, 6, 2]
+    values = rng.standard_normal((9, 6, 3))
+    for row, n in zip(values, lengths, strict=True):
+        row[n:] = np.nan
     grads = []
     for packed in (False, True):
         x = pydl.from_numpy(values.copy() if ours.batch_first else values.swapaxes(0, 1).copy()).requires_grad_()

@@ -81,6 +81,77 @@ def test_winograd_can_be_switched_off(no_winograd):
     assert np.array_equal(direct, F.conv2d(x, w).numpy())
 
 
+# ---- Roads of their own --------------------------------------------------------------------------------------------
+ROADS = [
+    # (input, filters, kernel, keywords)
+    ((2, 3, 40, 37), 20, (3, 3), {"padding": 1}),
+    ((1, 3, 37, 61), 33, (7, 7), {"stride": 2, "padding": 3}),
+    ((9, 1, 11, 12), 8, (5, 5), {"padding": (2, 0), "stride": (1, 3)}),
+    ((2, 4, 19, 30), 24, (2, 5), {"dilation": (3, 2), "padding": (4, 1)}),
+    ((1, 2, 70, 5), 10, (3, 1), {"stride": (4, 2)}),
+    ((3, 1, 50), 12, (9,), {"padding": 4}),
+    ((2, 24, 13, 12), 48, (3, 3), {"padding": 1, "groups": 24}),
+    ((2, 5, 13, 12), 40, (3, 2), {"stride": 2, "groups": 5}),
+    ((1, 6, 9, 9), 54, (3, 3), {"dilation": 2, "groups": 6}),
+    ((2, 4, 5, 6, 7), 12, (2, 3, 3), {"padding": 1, "groups": 4}),
+]
+
+
+@pytest.mark.parametrize(("shape", "filters", "kernel", "kwargs"), ROADS)
+@pytest.mark.parametrize("format", ["contiguous", "channels last"])
+def test_few_channels_and_few_filters_a_channel(shape, filters, kernel, kwargs, format, torch_or_fail):
+    """Input gradients of few channels, and a few filters for each channel: all three forms, and the transposed."""
+    torch, spatial, groups = torch_or_fail, len(kernel), kwargs.get("groups", 1)
+    x, w = draw(*shape), draw(filters, shape[1] // groups, *kernel, seed=1)
+    b, back = draw(filters, seed=2), draw(shape[1], seed=3)
+    name = f"conv{spatial}d"
+
+    def run(lib, dtype, *tensors):
+        x, w, b, back = tensors
+        y = getattr(lib.nn.functional, name)(x, w, b, **kwargs)
+        g = lib.arange(y.numel()).reshape(y.shape).to(dtype).sin()
+        if format == "channels last" and spatial == 2:
+            g = g.contiguous(memory_format=lib.channels_last)
+        first = lib.autograd.grad(y, (x, w, b), g, create_graph=True)
+        second = lib.autograd.grad((first[0] ** 2).sum() + (first[1] ** 2).sum(), (x, w))
+        transposed = {k: v for k, v in kwargs.items() if k != "output_padding"}
+        return [y, *first, *second, getattr(lib.nn.functional, f"conv_transpose{spatial}d")(g, w, back, **transposed)]
+
+    for dtype, tolerance in (("float32", 2e-5), ("float64", 1e-12)):
+        ours = [t.detach().to(getattr(pydl, dtype)).clone() for t in (x, w, b, back)]
+        if format == "channels last" and spatial == 2:
+            ours[0] = ours[0].contiguous(memory_format=pydl.channels_last)
+        theirs = [torch.from_numpy(t.numpy().copy()).double().requires_grad_() for t in ours]
+        got = run(pydl, getattr(pydl, dtype), *(t.requires_grad_() for t in ours))
+        for one, two in zip(got, run(torch, torch.float64, *theirs)):
+            exact = two.detach().numpy()
+            assert one.shape == exact.shape
+            assert np.abs(one.detach().numpy() - exact).max() <= tolerance * np.abs(exact).max()
+
+
+@pytest.mark.parametrize(("shape", "filters", "kernel", "kwargs"), ROADS)
+def test_these_roads_have_the_same_bits_for_any_number_of_threads(shape, filters, kernel, kwargs, threads):
+    x, w = draw(*shape), draw(filters, shape[1] // kwargs.get("groups", 1), *kernel, seed=1)
+    found = []
+    for n in (1, 2, 5):
+        threads(n)
+        y = getattr(F, f"conv{len(kernel)}d")(x.requires_grad_(), w.requires_grad_(), **kwargs)
+        found.append([t.detach().numpy() for t in (y, *pydl.autograd.grad((y ** 2).sum(), (x, w)))])
+    for others in found[1:]:
+        assert all(np.array_equal(one, two) for one, two in zip(found[0], others))
+
+
+def test_results_beyond_the_cache(torch_or_fail):
+    """8 MiB and more are written past the cache, where pixels are whole cache lines."""
+    for channels, filters, groups in ((3, 64, 1), (3, 63, 1), (64, 64, 64), (64, 128, 64)):
+        x, w = draw(1, channels, 200, 190), draw(filters, channels // groups, 3, 3, seed=1)
+        exact = torch_or_fail.nn.functional.conv2d(*(torch_or_fail.from_numpy(t.numpy()).double() for t in (x, w)),
+                                                   padding=1, groups=groups).numpy()
+        for image in (x, x.contiguous(memory_format=pydl.channels_last)):
+            found = F.conv2d(image, w, padding=1, groups=groups).numpy()
+            assert np.abs(found - exact).max() <= 2e-5 * np.abs(exact).max()
+
+
 # ---- Errors --------------------------------------------------------------------------------------------------------
 X, W = (1, 4, 5, 5), (6, 4, 3, 3)
 WRONG = [

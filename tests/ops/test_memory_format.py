@@ -26,7 +26,7 @@ def knows_batch(spec, x) -> bool:
 
 
 def about_images(spec) -> bool:
-    matrices = spec.family in ("matrix", "recurrent") and spec.base != "cross"
+    matrices = spec.family in ("attention", "matrix", "recurrent") and spec.base != "cross"
     return not matrices and spec.base not in OTHER_OPERANDS
 
 
@@ -75,3 +75,26 @@ def test_channels_last_stays(spec):
             fresh = got._base is None and got.numel() > 0
             if fresh and knows_batch(spec, image) and is_channels_last_alone(image) and got.dim() == image.dim():
                 assert got.is_contiguous(memory_format=pydl.channels_last), f"{case.id}: strides {got.stride()}"
+
+
+OPEN = {  # operators whose results are wider than the shape that left their operand's format open
+    "cat": lambda x: pydl.cat([x, x, x], 1),
+    "repeat": lambda x: x.repeat(1, 3, *(1,) * (x.dim() - 2)),
+    "pad channels": lambda x: pydl.nn.functional.pad(x, (0, 0) * (x.dim() - 2) + (1, 2)),
+    "pad space": lambda x: pydl.nn.functional.pad(x, (1, 2) * (x.dim() - 2)),
+    "pad circular": lambda x: pydl.nn.functional.pad(x, (1, 1) * (x.dim() - 2), mode="circular"),
+    "interpolate": lambda x: pydl.nn.functional.interpolate(x, scale_factor=3),
+}
+
+
+OPEN_SHAPES = [(2, 1, 5), (2, 3, 1), (2, 1, 4, 5), (2, 3, 1, 1), (2, 1, 3, 4, 5), (2, 3, 1, 1, 1)]
+
+
+@pytest.mark.parametrize("name", OPEN)
+@pytest.mark.parametrize("shape", OPEN_SHAPES, ids=str)
+def test_open_formats_give_contiguous_results(name, shape):
+    """(batch, 1, features) is a sequence of one step as well as an image: what grows from it is contiguous memory,
+    as in PyTorch, however its dimensions of one element are strided."""
+    for x in (pydl.randn(*shape), channels_last(pydl.randn(*shape))):
+        y = OPEN[name](x)
+        assert y.numel() > x.numel() and y.is_contiguous(), y.stride()

@@ -86,6 +86,32 @@ def test_dropout_scales():
     assert same_bits(x.grad, y)
 
 
+@pytest.mark.parametrize("dtype", [pydl.float32, pydl.float64])
+def test_dropout_draws_what_bernoulli_draws(dtype):
+    for n in (1, 63, 64, 1000, 40001):
+        x = pydl.rand(n, dtype=dtype) + 1
+        pydl.manual_seed(n)
+        kept = pydl.empty(n, dtype=dtype).bernoulli_(0.7)
+        pydl.manual_seed(n)
+        assert same_bits(pydl.nn.functional.dropout(x, 0.3), x * (kept * (1 / 0.7)))
+    # Strided elements are numbered as the dense ones.
+    x = pydl.rand(30, 70, dtype=dtype) + 1
+    pydl.manual_seed(1)
+    dense = pydl.nn.functional.dropout(x, 0.3)
+    pydl.manual_seed(1)
+    assert same_bits(pydl.nn.functional.dropout(x.t().contiguous().t(), 0.3).contiguous(), dense)
+
+
+def test_dropout_backward_draws_again():
+    x = pydl.randn(300, dtype=pydl.float64, requires_grad=True)
+    y = pydl.nn.functional.dropout(x, 0.4)
+    factor = (y / x).detach()
+    (g,) = pydl.autograd.grad((y * y).sum(), x, create_graph=True)
+    assert pydl.allclose(g, 2 * y * factor)
+    (gg,) = pydl.autograd.grad(g.sum(), x)
+    assert pydl.allclose(gg, 2 * factor * factor)
+
+
 def test_multinomial():
     pydl.manual_seed(5)
     weights = pydl.tensor([0.0, 1.0, 3.0])

@@ -6,6 +6,7 @@ from pydl.bench.cases import (
     conv,
     embedding,
     images,
+    inference,
     matmul,
     move,
     optimizers,
@@ -34,4 +35,5 @@ GROUPS = [
     *optimizers.GROUPS,
     *text.GROUPS,
     *training.GROUPS,
+    *inference.GROUPS,
 ]

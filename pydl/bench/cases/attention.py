@@ -27,7 +27,7 @@ def case(tokens: int, heads: int, size: int, batch: int, causal: bool, backward:
     pairs = batch * heads * (tokens * (tokens + 1) // 2 if causal else tokens * tokens)
     passes = 7 if backward else 2  # products of a size and a pair: two forward, five backward
     return Case(
-        f"{tokens} tokens, {heads} x {size}, batch {batch}",
+        f"{tokens} tokens, {heads} x {size}, batch {batch}{', and backward' if backward else ''}",
         f"lib.autograd.grad({attention}, (q, k, v), g)" if backward else attention,
         {**inputs, "g": x} if backward else inputs,
         jax=f"jax.vjp(lambda q, k, v: {jax}, q, k, v)[1](g)" if backward else jax,

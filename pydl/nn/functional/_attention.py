@@ -59,6 +59,20 @@ def attend_by_heads(
         raise AssertionError(f"embed_dim {embed_dim} not divisible by num_heads {num_heads}")
     n, length = (query.size(0), query.size(1)) if batch_first else (query.size(1), query.size(0))
 
+    plain = cache is None and not need_weights and not add_zero_attn and all(
+        x is None for x in (*bias_kv, *static_kv))
+    if plain and query is key and key is value and isinstance(in_proj, Tensor):
+        packed = linear(query, in_proj, in_proj_bias).unflatten(-1, (3, num_heads, -1))
+        packed = packed.permute(2, 0, 3, 1, 4) if batch_first else packed.permute(2, 1, 3, 0, 4)
+        attn_mask, key_padding_mask = _check_masks(attn_mask, key_padding_mask, n, num_heads, length, length)
+        if is_causal and key_padding_mask is not None:
+            is_causal, attn_mask = False, _hidden_by_order(length, length) if attn_mask is None else attn_mask
+        mask = None if is_causal else _merge_masks(attn_mask, key_padding_mask, packed.dtype)
+        out = _nn.packed_attention(packed, mask, dropout_p, is_causal)
+        out = out.transpose(1, 2) if batch_first else out.permute(2, 0, 1, 3)
+        out = linear(out.reshape(*query.shape[:2], embed_dim), out_proj_weight, out_proj_bias)
+        return (out if batched else out[0]), None
+
     q, k, v = _project(query, key, value, num_heads, in_proj, in_proj_bias, batch_first)
     if static_kv[0] is not None:
         k = _static(static_kv[0], "static_k", n, num_heads, q.size(-1))

@@ -38,23 +38,22 @@ from pydl.nn.modules.rnn import *
 from pydl.nn.modules.sparse import *
 from pydl.nn.modules.transformer import *
 
-_PARTS = (
-    activation,
-    attention,
-    batchnorm,
-    container,
-    conv,
-    dropout,
-    image,
-    instancenorm,
-    linear,
-    loss,
-    normalization,
-    padding,
-    pooling,
-    positional,
-    rnn,
-    sparse,
-    transformer,
-)
-__all__ = sorted(["Module", *(name for part in _PARTS for name in part.__all__)])
+# One += a family: what type checkers understand.
+__all__ = ["Module"]
+__all__ += activation.__all__
+__all__ += attention.__all__
+__all__ += batchnorm.__all__
+__all__ += container.__all__
+__all__ += conv.__all__
+__all__ += dropout.__all__
+__all__ += image.__all__
+__all__ += instancenorm.__all__
+__all__ += linear.__all__
+__all__ += loss.__all__
+__all__ += normalization.__all__
+__all__ += padding.__all__
+__all__ += pooling.__all__
+__all__ += positional.__all__
+__all__ += rnn.__all__
+__all__ += sparse.__all__
+__all__ += transformer.__all__

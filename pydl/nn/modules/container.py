@@ -9,8 +9,7 @@ from itertools import islice
 from typing import Any
 
 from pydl import Tensor
-from pydl.nn.modules.activation import ReLU
-from pydl.nn.modules.batchnorm import BATCH_NORMS
+from pydl.nn.modules._fusion import fusion_of
 from pydl.nn.modules.module import Module, _indent
 from pydl.nn.parameter import Parameter
 
@@ -73,18 +72,17 @@ class Sequential(_ModuleSequence):
 
     def forward(self, input: Any) -> Any:
         attributes = self.__dict__
-        norm = None  # a batch norm that waits to see whether a ReLU follows: together they are one pass, bit for bit
-        for name in self._module_names:
-            module = attributes[name]
-            if norm is not None:
-                if type(module) is ReLU and module._hooks is None:
-                    input, norm = norm.forward_relu(input), None
-                    continue
-                input = norm(input)
-            norm = module if type(module) in BATCH_NORMS and module._hooks is None else None
-            if norm is None:
-                input = module(input)
-        return input if norm is None else norm(input)
+        modules = [attributes[name] for name in self._module_names]
+        i = 0
+        while i < len(modules):
+            fusion = fusion_of(modules[i])
+            if fusion is None:
+                input = modules[i](input)
+                i += 1
+            else:
+                input, count = fusion(input, modules, i)
+                i += count
+        return input
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):

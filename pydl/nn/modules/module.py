@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pydl
 from pydl import Tensor
@@ -58,6 +58,9 @@ class Module:
         return call_with_hooks(self, self._hooks, args, kwargs)
 
     # -- members ------------------------------------------------------------------------------------------------------
+
+    if TYPE_CHECKING:  # registered members are ordinary attributes; a type checker cannot know their names
+        def __getattr__(self, name: str) -> Any: ...
 
     @property
     def _parameters(self) -> Members:

@@ -171,7 +171,7 @@ class AvgPool1d(Module):
     def __init__(
         self,
         kernel_size: Size,
-        stride: Size = None,
+        stride: Size | None = None,
         padding: Size = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,

@@ -209,17 +209,13 @@ class RNNBase(Module):
         return PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices), last
 
 
-_SHARED = """
+class RNN(RNNBase):
+    """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu, over sequences (Elman 1990). Returns output and h_n.
 
     Input (T, B, input_size), with `batch_first` (B, T, input_size), unbatched (T, input_size), or a PackedSequence.
     `lengths`, a tensor of B integers, ends each sequence of a padded batch early: the output beyond is zero, the last
     states are those at its end, and a reverse direction begins there. Several layers follow each other, with `dropout`
     between them in training; `bidirectional` layers read both ways and join their outputs.
-"""
-
-
-class RNN(RNNBase):
-    """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu, over sequences (Elman 1990). Returns output and h_n.
 
     >>> import pydl
     >>> from pydl import nn
@@ -254,6 +250,11 @@ class LSTM(RNNBase):
     Gates are in the order input, forget, cell, output. `proj_size` projects h (Sak et al. 2014). Returns output and
     (h_n, c_n); `hx` is (h_0, c_0).
 
+    Input (T, B, input_size), with `batch_first` (B, T, input_size), unbatched (T, input_size), or a PackedSequence.
+    `lengths`, a tensor of B integers, ends each sequence of a padded batch early: the output beyond is zero, the last
+    states are those at its end, and a reverse direction begins there. Several layers follow each other, with `dropout`
+    between them in training; `bidirectional` layers read both ways and join their outputs.
+
     >>> import pydl
     >>> from pydl import nn
     >>> output, (h_n, c_n) = nn.LSTM(10, 20, bidirectional=True, batch_first=True)(pydl.zeros(3, 5, 10))
@@ -281,6 +282,11 @@ class LSTM(RNNBase):
 class GRU(RNNBase):
     """Gated recurrent units (Cho et al. 2014), gates in the order reset, update, new. Returns output and h_n.
 
+    Input (T, B, input_size), with `batch_first` (B, T, input_size), unbatched (T, input_size), or a PackedSequence.
+    `lengths`, a tensor of B integers, ends each sequence of a padded batch early: the output beyond is zero, the last
+    states are those at its end, and a reverse direction begins there. Several layers follow each other, with `dropout`
+    between them in training; `bidirectional` layers read both ways and join their outputs.
+
     >>> import pydl
     >>> from pydl import nn
     >>> output, h_n = nn.GRU(10, 20)(pydl.zeros(5, 3, 10), lengths=pydl.tensor([5, 2, 3]))
@@ -302,10 +308,6 @@ class GRU(RNNBase):
     ) -> None:
         super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0,
                          device, dtype)
-
-
-for _layer in (RNN, LSTM, GRU):
-    _layer.__doc__ = _layer.__doc__.replace("\n\n    >>>", _SHARED + "\n    >>>", 1) if _layer.__doc__ else None
 
 
 class RNNCellBase(Module):

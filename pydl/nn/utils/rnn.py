@@ -122,18 +122,20 @@ def pack_padded_sequence(
     for length in lengths:
         if not 1 <= length <= steps:
             raise RuntimeError(f"pack_padded_sequence: expected lengths from 1 to {steps}, got {length}")
-    order = sorted(range(batch), key=lengths.__getitem__, reverse=True)
-    if enforce_sorted:
-        if any(a < b for a, b in zip(lengths, lengths[1:], strict=False)):
-            raise RuntimeError(
-                "pack_padded_sequence: expected lengths in descending order (or enforce_sorted=False), got "
-                f"{lengths}")
-        order = list(range(batch))
-    sizes = _batch_sizes([lengths[i] for i in order])
+    descending = pydl.tensor(lengths)
+    order = None
+    if not enforce_sorted:
+        descending, order = descending.sort(descending=True, stable=True)
+    elif any(a < b for a, b in zip(lengths, lengths[1:], strict=False)):
+        raise RuntimeError(
+            f"pack_padded_sequence: expected lengths in descending order (or enforce_sorted=False), got {lengths}")
+    alive = pydl.arange(max(lengths)).unsqueeze(1) < descending
     # Rows of the padded batch as one long matrix, picked in packed order.
-    rows = [i * steps + t if batch_first else t * batch + i for t, size in enumerate(sizes) for i in order[:size]]
-    data = input.flatten(0, 1).index_select(0, pydl.tensor(rows))
-    return PackedSequence(data, pydl.tensor(sizes), None if enforce_sorted else pydl.tensor(order))
+    step, sequence = alive.nonzero().unbind(1)
+    if order is not None:
+        sequence = order[sequence]
+    rows = sequence * steps + step if batch_first else step * batch + sequence
+    return PackedSequence(input.flatten(0, 1).index_select(0, rows), alive.sum(1), order)
 
 
 def pad_packed_sequence(
@@ -148,27 +150,23 @@ def pad_packed_sequence(
     >>> padded.tolist(), lengths.tolist()
     ([[1, 2, 3], [4, -1, -1]], [3, 1])
     """
-    sizes = sequence.batch_sizes.tolist()
-    steps, batch = len(sizes), sizes[0]
-    if total_length is not None:
-        if total_length < steps:
-            raise ValueError(
-                f"pad_packed_sequence: expected total_length not below the longest length {steps}, got {total_length}")
-        steps = total_length
-    order = range(batch) if sequence.unsorted_indices is None else sequence.unsorted_indices.tolist()
-    starts = [0]
-    for size in sizes:
-        starts.append(starts[-1] + size)
+    sizes, data = sequence.batch_sizes, sequence.data
+    steps, order = sizes.numel(), sequence.unsorted_indices
+    if total_length is not None and total_length < steps:
+        raise ValueError(
+            f"pad_packed_sequence: expected total_length not below the longest length {steps}, got {total_length}")
+    if order is None:
+        order = pydl.arange(int(sizes[0]))
     # Every place takes its row of the data, or the padding behind the last one.
-    rows = [[starts[t] + i if t < len(sizes) and i < sizes[t] else starts[-1] for i in order] for t in range(steps)]
+    alive = order < sizes.unsqueeze(1)
+    rows = pydl.where(alive, (sizes.cumsum(0) - sizes).unsqueeze(1) + order, data.size(0))
+    if total_length is not None and total_length > steps:
+        rows = pydl.cat([rows, pydl.full((total_length - steps, order.numel()), data.size(0))])
     if batch_first:
-        rows = [list(column) for column in zip(*rows, strict=True)]
-    data = sequence.data
+        rows = rows.t()
     padding = pydl.full((1, *data.shape[1:]), padding_value, dtype=data.dtype)
-    index = pydl.tensor(rows)
-    padded = pydl.cat([data, padding]).index_select(0, index.flatten()).unflatten(0, tuple(index.shape))
-    lengths = [sum(size > i for size in sizes) for i in order]
-    return padded, pydl.tensor(lengths)
+    padded = pydl.cat([data, padding]).index_select(0, rows.flatten()).unflatten(0, tuple(rows.shape))
+    return padded, alive.sum(0)
 
 
 def pad_sequence(
@@ -250,12 +248,3 @@ def _integers(op: str, lengths: Tensor | Sequence[int]) -> list[int]:
                                f"{list(lengths.shape)}")
         return lengths.tolist()
     return [int(length) for length in lengths]
-
-
-def _batch_sizes(descending: list[int]) -> list[int]:
-    sizes, alive = [], len(descending)
-    for t in range(descending[0]):
-        while descending[alive - 1] <= t:
-            alive -= 1
-        sizes.append(alive)
-    return sizes

@@ -1,0 +1,100 @@
+"""What `Sequential` runs as one operator: a layer together with the modules that follow it.
+
+Only modules of exactly the types named here take part, without hooks or a `forward` of their own: whoever looks between
+two modules sees each of them run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pydl
+from pydl import Tensor
+from pydl._core import nn as _nn
+from pydl.nn.modules import activation as act
+from pydl.nn.modules.batchnorm import BATCH_NORMS, BatchNorm1d, BatchNorm2d, BatchNorm3d
+from pydl.nn.modules.conv import Conv1d, Conv2d, Conv3d
+from pydl.nn.modules.linear import Linear
+from pydl.nn.modules.module import Module
+
+__all__ = ["fusion_of"]
+
+# f(input, modules, i) gives the result of modules[i] and of those that it took along, and their number.
+Fusion = Callable[[Any, list[Module], int], tuple[Any, int]]
+
+ACTIVATIONS = {
+    act.GELU: "gelu", act.Hardsigmoid: "hardsigmoid", act.Hardswish: "hardswish", act.Mish: "mish", act.ReLU: "relu",
+    act.ReLU6: "relu6", act.Sigmoid: "sigmoid", act.SiLU: "silu", act.Tanh: "tanh",
+}
+NORM_AFTER = {Conv1d: BatchNorm1d, Conv2d: BatchNorm2d, Conv3d: BatchNorm3d}
+
+
+def fusion_of(module: Module) -> Fusion | None:
+    """What runs a module together with those that follow it; None for modules that run alone."""
+    fusion = FUSIONS.get(type(module))
+    return fusion if fusion is not None and _is_plain(module) else None
+
+
+def _is_plain(module: Module) -> bool:
+    return module._hooks is None and "forward" not in module.__dict__
+
+
+def _at(modules: list[Module], i: int) -> Module | None:
+    """The module at a position, if there is one that may take part."""
+    return modules[i] if i < len(modules) and _is_plain(modules[i]) else None
+
+
+def _has_dtype(input: Any) -> bool:
+    return isinstance(input, Tensor) and input.dtype in (pydl.float32, pydl.float64)
+
+
+def _activation_at(modules: list[Module], i: int) -> str:
+    """The name of the activation at a position, "" if there is none that an epilogue knows."""
+    module = _at(modules, i)
+    name = ACTIVATIONS.get(type(module), "")
+    return "gelu_tanh" if name == "gelu" and module.approximate == "tanh" else name
+
+
+def _norm(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, int]:
+    """A batch norm and a ReLU are one pass, bit for bit."""
+    if type(_at(modules, i + 1)) is act.ReLU:
+        return modules[i].forward_relu(input), 2
+    return modules[i](input), 1
+
+
+def _convolution(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, int]:
+    """Without gradients, a norm in evaluation is folded into the weights, and an activation goes into the epilogue."""
+    conv = modules[i]
+    if pydl.is_grad_enabled() or conv.padding_mode != "zeros" or not _has_dtype(input):
+        return conv(input), 1
+    norm, count = _at(modules, i + 1), 1
+    mean = var = weight = bias = None
+    eps = 0.0
+    if type(norm) is NORM_AFTER[type(conv)] and not norm.training and input.dim() == conv._axes + 2:
+        mean, var = norm.running_mean, norm.running_var
+        if mean is not None and var is not None and mean.dtype is input.dtype:
+            weight, bias, eps, count = norm.weight, norm.bias, norm.eps, 2
+        else:
+            mean = var = None
+    activation = _activation_at(modules, i + count)
+    if count == 1 and not activation:
+        return conv(input), 1
+    same = conv.padding == "same"
+    padding = (0,) if isinstance(conv.padding, str) else conv.padding
+    output = _nn._fused_conv(input, conv.weight, conv.bias, conv.stride, padding, same, conv.dilation, conv.groups,
+                             mean, var, weight, bias, eps, activation)
+    return output, count + bool(activation)
+
+
+def _linear(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, int]:
+    """Without gradients, an activation goes into the epilogue."""
+    linear = modules[i]
+    activation = "" if pydl.is_grad_enabled() or not _has_dtype(input) else _activation_at(modules, i + 1)
+    if not activation:
+        return linear(input), 1
+    return _nn._fused_linear(input, linear.weight, linear.bias, activation), 2
+
+
+FUSIONS: dict[type, Fusion] = {
+    **dict.fromkeys(BATCH_NORMS, _norm), **dict.fromkeys(NORM_AFTER, _convolution), Linear: _linear}
