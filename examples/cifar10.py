@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from comparison import load_weights, weights_of
 from tqdm import tqdm
 
 import pydl
@@ -186,7 +187,7 @@ def main() -> None:
     data = Data.read(options.data)
     pydl.manual_seed(options.seed)
     network = build_network(pydl, len(data.classes))
-    start = {key: value.numpy().copy() for key, value in network.state_dict().items()}
+    start = weights_of(network)
     parameters = sum(p.numel() for p in network.parameters())
     print(f"{len(data.train)} images to learn from, {len(data.test)} held out; {parameters / 1e6:.2f} M parameters")
     runs = {"pydl": train(pydl, network, data, options.epochs, options)}
@@ -194,7 +195,7 @@ def main() -> None:
     if options.peer:
         peer = importlib.import_module(options.peer)
         twin = build_network(peer, len(data.classes))
-        twin.load_state_dict({key: peer.from_numpy(value) for key, value in start.items()})
+        load_weights(peer, twin, start)
         twin.to(memory_format=peer.channels_last)
         runs[options.peer] = train(peer, twin, data, min(options.peer_epochs, options.epochs), options)
         compare(runs["pydl"], runs[options.peer], options.peer)
