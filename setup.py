@@ -143,6 +143,10 @@ def units(objects: Path) -> list[Unit]:
 
 
 class BuildCore(build_ext):
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or True  # the Cython modules beside the core
+
     def build_extension(self, extension: Extension) -> None:
         if extension.name != "pydl._core":
             super().build_extension(extension)

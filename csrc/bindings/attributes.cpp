@@ -1,6 +1,7 @@
 // What a tensor says about itself (shape, strides, dtype ...), its conversions with to() and its kin, copying and
 // pickling.
 #include <cstring>
+#include <pybind11/pybind11.h>
 
 #include "autograd/node.h"
 #include "bindings/interop.h"

@@ -1,5 +1,6 @@
 #include "bindings/callable.h"
 
+#include <pybind11/pybind11.h>
 #include <structmember.h>
 
 #include <deque>

@@ -1,6 +1,7 @@
 // Values in and out: pydl.tensor and its kin, item(), tolist(), and Python's number protocol.
 #include <cmath>
 #include <limits>
+#include <pybind11/pybind11.h>
 
 #include "autograd/node.h"
 #include "bindings/interop.h"

@@ -1,6 +1,9 @@
 // DLPack (https://dmlc.github.io/dlpack): tensors handed between libraries without a copy. The versioned exchange when
 // the consumer speaks it, which carries READ_ONLY; else the legacy one.
 #include "autograd/node.h"
+
+#include <pybind11/pybind11.h>
+
 #include "bindings/interop.h"
 #include "ops/copy.h"
 #include "ops/view.h"

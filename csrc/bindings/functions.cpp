@@ -1,5 +1,6 @@
 // Custom operations in Python: autograd.Function, whose forward and backward are the user's static methods.
 #include <algorithm>
+#include <pybind11/pybind11.h>
 
 #include "bindings/graph.h"
 #include "bindings/interop.h"

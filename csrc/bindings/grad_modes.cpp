@@ -1,6 +1,8 @@
 // no_grad, enable_grad, set_grad_enabled and inference_mode: context managers and decorators over the thread's mode.
 #include "bindings/graph.h"
 
+#include <pybind11/pybind11.h>
+
 namespace pydl::python {
 
 namespace {

@@ -2,6 +2,8 @@
 // needed.
 #include "bindings/interop.h"
 
+#include <pybind11/pybind11.h>
+
 #include "autograd/node.h"
 #include "bindings/parse.h"
 #include "bindings/types.h"

@@ -1,5 +1,6 @@
 // pydl._core: what the module holds, put together from the other files here.
 #include <dlfcn.h>
+#include <pybind11/pybind11.h>
 
 #include "autograd/node.h"
 #include "base/allocator.h"

@@ -1,6 +1,8 @@
 // grad_fn objects: pydl.autograd.graph.Node.
 #include "bindings/graph.h"
 
+#include <pybind11/pybind11.h>
+
 namespace pydl::python {
 
 namespace {

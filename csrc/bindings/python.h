@@ -1,11 +1,15 @@
 // What every file of the bindings starts from: CPython, pybind11, and the border between C++ exceptions and Python's.
 #pragma once
 #include <cxxabi.h>
-#include <pybind11/pybind11.h>
+#include <pybind11/pytypes.h>  // files that need more of pybind11 include it: it takes seconds to compile
 
 #include <type_traits>
 
 #include "base/check.h"
+
+namespace pybind11 {
+class module_;
+}
 
 namespace pydl::python {
 

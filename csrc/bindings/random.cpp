@@ -1,5 +1,6 @@
 // pydl.Generator and the default generator's functions.
 #include <cstring>
+#include <pybind11/pybind11.h>
 #include <random>
 
 #include "base/random.h"

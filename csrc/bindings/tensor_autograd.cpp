@@ -1,5 +1,6 @@
 // A tensor's autograd attributes, its hooks, and the entries to the engine.
 #include <algorithm>
+#include <pybind11/pybind11.h>
 
 #include "bindings/graph.h"
 #include "bindings/interop.h"
