@@ -339,9 +339,9 @@ def main() -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="folder with train.en.gz and the others")
     parser.add_argument("--model", choices=["transformer", "rnn"], default="transformer")
     parser.add_argument("--score", choices=["dot", "general", "concat"], default="general", help="how the LSTM attends")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="the highest of the schedule (default: 1e-3)")
-    parser.add_argument("--dropout", type=float, default=0.2)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--learning-rate", type=float, default=8e-4, help="the highest of the schedule (default: 8e-4)")
+    parser.add_argument("--dropout", type=float, default=0.15)
     parser.add_argument("--vocabulary", type=int, default=6000, help="tokens, bytes included (default: 6000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--peer", choices=["torch"], help="train the same network in this library too")
@@ -376,7 +376,6 @@ def main() -> None:
     sources = [corpus.tokenizer.decode(source).strip() for source, _ in corpus.pairs["test_2016_flickr"]]
     for source, translation, reference in list(zip(sources, translations, corpus.references))[:5]:
         print(f"\n  {source}\n  {translation}\n  ({reference})")
-    plot(average, corpus, ours, 1, translations[1], options.plot)
     from sacrebleu import corpus_bleu
 
     print(
@@ -384,6 +383,7 @@ def main() -> None:
         f"{len(translations) / taken:.0f} sentences translated a second\n"
         f"{corpus_bleu(translations, [corpus.references])}"
     )
+    plot(average, corpus, ours, 1, translations[1], options.plot)
 
 
 if __name__ == "__main__":
