@@ -213,7 +213,10 @@ def test_every_sequence_is_in_one_batch(lengths, batch_size, pool, shuffle, drop
 
 def test_buckets_pad_little_and_repeat():
     lengths = np.random.default_rng(0).integers(1, 100, 2000)
-    filled = lambda batches: sum(len(b) * lengths[b].max() for b in batches) / lengths.sum()  # noqa: E731
+
+    def filled(batches):
+        return sum(len(b) * lengths[b].max() for b in batches) / lengths.sum()
+
     generator = pydl.Generator().manual_seed(3)
     batches = list(BucketSampler(pydl.tensor(lengths), 20, generator=generator))
     assert filled(batches) < 1.05 < 1.5 < filled(np.arange(2000).reshape(100, 20))
