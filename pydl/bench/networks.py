@@ -150,37 +150,47 @@ def jax_forward(network: Network) -> Callable[[Any, Any], Any]:
     return forward
 
 
+def jax_adam(loss_of: Callable[..., Any], parameters: Any, *batch: np.ndarray, rate: float = RATE) -> Callable[[], Any]:
+    """A training step in JAX: one compiled function for forward, backward and Adam's update, the state donated.
+    `loss_of(parameters, *batch)` is the loss, `parameters` a tree of arrays."""
+    import jax
+
+    jnp, tree_map = jax.numpy, jax.tree_util.tree_map
+
+    def update(state: Any, *batch: Any) -> Any:
+        parameters, means, squares, count = state
+        loss, grads = jax.value_and_grad(loss_of)(parameters, *batch)
+        count += 1
+        means = tree_map(lambda m, g: 0.9 * m + 0.1 * g, means, grads)
+        squares = tree_map(lambda v, g: 0.999 * v + 0.001 * g * g, squares, grads)
+        size, root = rate / (1 - 0.9**count), jnp.sqrt(1 - 0.999**count)
+        parameters = tree_map(lambda p, m, v: p - size * m / (jnp.sqrt(v) / root + 1e-8), parameters, means, squares)
+        return (parameters, means, squares, count), loss
+
+    compiled = jax.jit(update, donate_argnums=0)
+    parameters = tree_map(jnp.asarray, parameters)
+    zeros = tree_map(jnp.zeros_like, parameters)
+    state = (parameters, zeros, tree_map(jnp.copy, zeros), jnp.float32(0))
+    arrays = [jnp.asarray(a) for a in batch]
+
+    def step() -> Any:
+        nonlocal state
+        state, loss = compiled(state, *arrays)
+        return loss.block_until_ready()
+
+    return step
+
+
 def jax_step(network: Network) -> Statement | None:
-    """One compiled function for forward, backward and update, the state donated."""
     jax = library("jax")
     if jax is None:
         return None
-    jnp, tree_map = jax.numpy, jax.tree_util.tree_map
+    jnp = jax.numpy
     forward = jax_forward(network)
 
     def loss_of(parameters: list[Any], x: Any, t: Any) -> Any:
         return -jnp.take_along_axis(jax.nn.log_softmax(forward(parameters, x)), t[:, None], 1).mean()
 
-    def update(state: Any, x: Any, t: Any) -> Any:
-        parameters, means, squares, count = state
-        loss, grads = jax.value_and_grad(loss_of)(parameters, x, t)
-        count += 1
-        means = tree_map(lambda m, g: 0.9 * m + 0.1 * g, means, grads)
-        squares = tree_map(lambda v, g: 0.999 * v + 0.001 * g * g, squares, grads)
-        size, root = RATE / (1 - 0.9**count), jnp.sqrt(1 - 0.999**count)
-        parameters = tree_map(lambda p, m, v: p - size * m / (jnp.sqrt(v) / root + 1e-8), parameters, means, squares)
-        return (parameters, means, squares, count), loss
-
-    compiled = jax.jit(update, donate_argnums=0)
     values, images, labels = network.initial()
-    parameters = [jnp.asarray(p.transpose(2, 3, 1, 0) if p.ndim == 4 else p) for p in values]
-    zeros = tree_map(jnp.zeros_like, parameters)
-    state = (parameters, zeros, tree_map(jnp.copy, zeros), jnp.float32(0))
-    x, t = jnp.asarray(np.moveaxis(images, 1, -1)), jnp.asarray(labels)
-
-    def step() -> Any:
-        nonlocal state
-        state, loss = compiled(state, x, t)
-        return loss.block_until_ready()
-
-    return Statement("step()", {"step": step}, LOSSES)
+    parameters = [p.transpose(2, 3, 1, 0) if p.ndim == 4 else p for p in values]
+    return Statement("step()", {"step": jax_adam(loss_of, parameters, np.moveaxis(images, 1, -1), labels)}, LOSSES)

@@ -9,6 +9,7 @@ import numpy as np
 
 from pydl.bench.case import Bar, Case, Group, Statement, normal
 from pydl.bench.libraries import library
+from pydl.bench.networks import jax_adam
 
 # (tokens, heads, size of a head, batch)
 SHAPES = (
@@ -97,11 +98,9 @@ def encoder_step(name: str, compiled: bool = False) -> Statement | None:
 
 
 def jax_encoder_step() -> Statement | None:
-    """One compiled function for forward, backward and Adam's update, the state donated."""
     jax = library("jax")
     if jax is None:
         return None
-    jnp, tree_map = jax.numpy, jax.tree_util.tree_map
 
     def norm(x: Any, p: dict, name: str) -> Any:
         centred = x - x.mean(-1, keepdims=True)
@@ -122,28 +121,7 @@ def jax_encoder_step() -> Statement | None:
             x = norm(x + linear(jax.nn.relu(linear(x, p, "linear1")), p, "linear2"), p, "norm2")
         return ((x - y) ** 2).mean()
 
-    def update(state: Any, x: Any, y: Any) -> Any:
-        parameters, means, squares, count = state
-        loss, grads = jax.value_and_grad(loss_of)(parameters, x, y)
-        count += 1
-        means = tree_map(lambda m, g: 0.9 * m + 0.1 * g, means, grads)
-        squares = tree_map(lambda v, g: 0.999 * v + 0.001 * g * g, squares, grads)
-        size, root = RATE / (1 - 0.9**count), jnp.sqrt(1 - 0.999**count)
-        parameters = tree_map(lambda p, m, v: p - size * m / (jnp.sqrt(v) / root + 1e-8), parameters, means, squares)
-        return (parameters, means, squares, count), loss
-
-    compiled = jax.jit(update, donate_argnums=0)
-    parameters = tree_map(jnp.asarray, weights())
-    zeros = tree_map(jnp.zeros_like, parameters)
-    state = (parameters, zeros, tree_map(jnp.copy, zeros), jnp.float32(0))
-    x, y = (jnp.asarray(a) for a in sequences())
-
-    def step() -> Any:
-        nonlocal state
-        state, loss = compiled(state, x, y)
-        return loss.block_until_ready()
-
-    return Statement("step()", {"step": step}, "step()")
+    return Statement("step()", {"step": jax_adam(loss_of, weights(), *sequences(), rate=RATE)}, "step()")
 
 
 ROWS, PARAMETERS = BATCH * TOKENS, LAYERS * (12 * WIDTH * WIDTH + 13 * WIDTH)

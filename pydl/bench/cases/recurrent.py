@@ -11,6 +11,7 @@ import numpy as np
 
 from pydl.bench.case import Bar, Case, Group, Statement
 from pydl.bench.libraries import library
+from pydl.bench.networks import jax_adam
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 SHAPES = (  # batch, steps, features, units
@@ -123,11 +124,11 @@ def shaped_like_torch_restarted(network: Any, optimizer: Any, weights: list, ste
 
 
 def jax_step() -> Statement | None:
-    """One compiled function: each layer a scan over the steps, the state donated."""
+    """Each layer a scan over the steps."""
     jax = library("jax")
     if jax is None:
         return None
-    jnp, tree_map = jax.numpy, jax.tree_util.tree_map
+    jnp = jax.numpy
     weights, inputs, labels = initial()
 
     def layer(xs, w_ih, w_hh, b_ih, b_hh):
@@ -148,28 +149,7 @@ def jax_step() -> Statement | None:
         logits = hidden[-1] @ p[8].T + p[9]
         return -jnp.take_along_axis(jax.nn.log_softmax(logits), t[:, None], 1).mean()
 
-    def update(state, x, t):
-        parameters, means, squares, count = state
-        loss, grads = jax.value_and_grad(loss_of)(parameters, x, t)
-        count += 1
-        means = tree_map(lambda m, g: 0.9 * m + 0.1 * g, means, grads)
-        squares = tree_map(lambda v, g: 0.999 * v + 0.001 * g * g, squares, grads)
-        size, root = RATE / (1 - 0.9**count), jnp.sqrt(1 - 0.999**count)
-        parameters = tree_map(lambda p, m, v: p - size * m / (jnp.sqrt(v) / root + 1e-8), parameters, means, squares)
-        return (parameters, means, squares, count), loss
-
-    compiled = jax.jit(update, donate_argnums=0)
-    parameters = [jnp.asarray(w) for w in weights]
-    zeros = tree_map(jnp.zeros_like, parameters)
-    state = (parameters, zeros, tree_map(jnp.copy, zeros), jnp.float32(0))
-    x, t = jnp.asarray(inputs), jnp.asarray(labels)
-
-    def step():
-        nonlocal state
-        state, loss = compiled(state, x, t)
-        return loss.block_until_ready()
-
-    return Statement("step()", {"step": step}, LOSSES)
+    return Statement("step()", {"step": jax_adam(loss_of, weights, inputs, labels, rate=RATE)}, LOSSES)
 
 
 STEP_FLOPS = 3 * 2 * BATCH * STEPS * 4 * UNITS * (FEATURES + UNITS + UNITS + UNITS)
