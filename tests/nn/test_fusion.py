@@ -74,6 +74,38 @@ def test_norm_folds_into_the_convolution(kind, after, dtype, torch_or_fail):
                 assert np.array_equal(found, model(given).numpy())
 
 
+@pytest.mark.parametrize("shape, pool", [
+    ((2, 3, 11), nn.MaxPool1d(3, 1, padding=1)),
+    ((2, 3, 8, 9), nn.MaxPool2d(2)),
+    ((2, 3, 9, 9), nn.MaxPool2d(3, 2, padding=1, dilation=2, ceil_mode=True)),
+    ((2, 3, 5, 6, 7), nn.MaxPool3d(2, ceil_mode=True)),
+], ids=str)
+def test_relu_after_a_pool_of_maxima_changes_no_value(shape, pool):
+    """Overlapping windows, windows without a positive value, equal values, infinities and NaN among them."""
+    values = draw(*shape).numpy().round(1)
+    values[0, 0] -= 10
+    values[0, 1].flat[[0, 7]] = np.nan, np.inf
+    x = pydl.from_numpy(values).requires_grad_()
+    model = nn.Sequential(nn.Identity(), nn.ReLU(), pool)
+    found, expected = model(x), one_by_one(model, x)
+    weights = draw(*found.shape, seed=1)
+    assert np.array_equal(found.numpy(force=True), expected.numpy(force=True), equal_nan=True)
+    grads = [pydl.autograd.grad((y.nan_to_num(0, 0, 0) * weights).sum(), [x])[0].numpy() for y in (found, expected)]
+    assert grads[0].any() and np.array_equal(*grads)
+
+
+def test_relu_before_a_pool_of_maxima_runs_first_where_that_is_seen():
+    x = draw(2, 3, 4, 4)
+    indices = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2, return_indices=True))(x)[1]
+    assert pydl.equal(indices, nn.MaxPool2d(2, return_indices=True)(x.relu())[1])
+    nn.Sequential(nn.ReLU(inplace=True), nn.MaxPool2d(2))(x)
+    assert (x >= 0).all()
+    model, seen = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)), []
+    model[1].register_forward_hook(lambda module, args, output: seen.append(args[0]))
+    model(draw(2, 3, 4, 4))
+    assert (seen[0] >= 0).all()
+
+
 @pytest.mark.parametrize("kind", CONVOLUTIONS)
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
 def test_activation_in_the_epilogue_of_a_convolution_changes_no_bit(kind, activation):

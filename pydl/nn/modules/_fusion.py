@@ -17,6 +17,7 @@ from pydl.nn.modules.batchnorm import BATCH_NORMS, BatchNorm1d, BatchNorm2d, Bat
 from pydl.nn.modules.conv import Conv1d, Conv2d, Conv3d
 from pydl.nn.modules.linear import Linear
 from pydl.nn.modules.module import Module
+from pydl.nn.modules.pooling import MaxPool1d, MaxPool2d, MaxPool3d
 
 __all__ = ["fusion_of"]
 
@@ -27,6 +28,7 @@ ACTIVATIONS = {
     act.GELU: "gelu", act.Hardsigmoid: "hardsigmoid", act.Hardswish: "hardswish", act.Mish: "mish", act.ReLU: "relu",
     act.ReLU6: "relu6", act.Sigmoid: "sigmoid", act.SiLU: "silu", act.Tanh: "tanh",
 }
+MAX_POOLS = (MaxPool1d, MaxPool2d, MaxPool3d)
 NORM_AFTER = {Conv1d: BatchNorm1d, Conv2d: BatchNorm2d, Conv3d: BatchNorm3d}
 
 
@@ -63,6 +65,15 @@ def _norm(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, int]:
     return modules[i](input), 1
 
 
+def _relu(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, int]:
+    """max(0, x) may be taken after a pool of maxima, of fewer values: outputs and gradients are equal
+    (a zero may have the other sign)."""
+    relu, pool = modules[i], _at(modules, i + 1)
+    if type(pool) not in MAX_POOLS or pool.return_indices or relu.inplace:
+        return relu(input), 1
+    return relu(pool(input)), 2
+
+
 def _convolution(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, int]:
     """Without gradients, a norm in evaluation is folded into the weights, and an activation goes into the epilogue."""
     conv = modules[i]
@@ -97,4 +108,4 @@ def _linear(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, int]:
 
 
 FUSIONS: dict[type, Fusion] = {
-    **dict.fromkeys(BATCH_NORMS, _norm), **dict.fromkeys(NORM_AFTER, _convolution), Linear: _linear}
+    **dict.fromkeys(BATCH_NORMS, _norm), **dict.fromkeys(NORM_AFTER, _convolution), Linear: _linear, act.ReLU: _relu}
