@@ -67,9 +67,9 @@ def _norm(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, int]:
 
 def _relu(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, int]:
     """max(0, x) may be taken after a pool of maxima, of fewer values: outputs and gradients are equal
-    (a zero may have the other sign)."""
+    (a zero may have the other sign). A dilated window may lie in the padding altogether, whose maximum is -inf."""
     relu, pool = modules[i], _at(modules, i + 1)
-    if type(pool) not in MAX_POOLS or pool.return_indices or relu.inplace:
+    if type(pool) not in MAX_POOLS or pool.return_indices or pool.dilation != 1 or relu.inplace:
         return relu(input), 1
     return relu(pool(input)), 2
 
