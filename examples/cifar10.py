@@ -10,14 +10,13 @@ DATA is a folder or zip file with JPEG or PNG images in train/<class>/ and test/
 from __future__ import annotations
 
 import argparse
-import importlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from comparison import load_weights, weights_of
+from comparison import compare_epochs, figure, parser_of, twin_of, weights_of
 from tqdm import tqdm
 
 import pydl
@@ -143,45 +142,25 @@ def evaluate(lib: Any, network: Any, batches: Iterable[Any], share: Callable[[An
     return loss / count, right / count
 
 
-def compare(ours: History, theirs: History, name: str) -> None:
-    print(f"\n{'epoch':>5} {'loss pydl':>10} {name:>8} {'accuracy pydl':>14} {name:>8} {'seconds pydl':>13} {name:>8}")
-    columns = (ours.losses, theirs.losses, ours.accuracies, theirs.accuracies, ours.seconds, theirs.seconds)
-    for epoch, (a, b, c, d, s, t) in enumerate(zip(*columns), 1):
-        print(f"{epoch:5} {a:10.3f} {b:8.3f} {c:14.2%} {d:8.2%} {s:13.1f} {t:8.1f}")
-    shared = len(theirs.seconds)
-    print(f"pydl takes {sum(ours.seconds[:shared]) / sum(theirs.seconds):.2f} of {name}'s time")
-
-
 def plot(runs: dict[str, History], file: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (losses, accuracies) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for color, (name, run) in zip(("tab:blue", "tab:orange"), runs.items()):
-        epochs = range(1, len(run.losses) + 1)
-        losses.plot(epochs, run.losses, color=color, marker=".", label=f"{name}, training")
-        losses.plot(epochs, run.test_losses, color=color, marker=".", linestyle="--", label=f"{name}, test")
-        accuracies.plot(epochs, [100 * a for a in run.accuracies], color=color, marker=".", label=f"{name}, test")
-    losses.set(xlabel="epoch", ylabel="cross-entropy", title="Loss (training: smoothed labels)")
-    accuracies.set(xlabel="epoch", ylabel="%", title="Accuracy")
-    for axes in (losses, accuracies):
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.savefig(file, dpi=120)
-    print(f"wrote {file}")
+    with figure(file, 1, 2, figsize=(10, 4)) as (losses, accuracies):
+        for color, (name, run) in zip(("tab:blue", "tab:orange"), runs.items()):
+            epochs = range(1, len(run.losses) + 1)
+            losses.plot(epochs, run.losses, color=color, marker=".", label=f"{name}, training")
+            losses.plot(epochs, run.test_losses, color=color, marker=".", linestyle="--", label=f"{name}, test")
+            accuracies.plot(epochs, [100 * a for a in run.accuracies], color=color, marker=".", label=f"{name}, test")
+        losses.set(xlabel="epoch", ylabel="cross-entropy", title="Loss (training: smoothed labels)")
+        accuracies.set(xlabel="epoch", ylabel="%", title="Accuracy")
+        for axes in (losses, accuracies):
+            axes.grid(alpha=0.3)
+            axes.legend()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder or zip file with train/ and test/")
+    parser = parser_of(__doc__, "folder or zip file with train/ and test/", "cifar10.png")
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--peer", choices=["torch"], help="train the same network in this library too")
     parser.add_argument("--peer-epochs", type=int, default=3, help="how many epochs of the schedule (default: 3)")
     parser.add_argument("--batches", type=int, default=0, help="only so many batches an epoch: a quick look")
-    parser.add_argument("--plot", type=Path, default=Path("cifar10.png"), metavar="FILE")
     options = parser.parse_args()
 
     data = Data.read(options.data)
@@ -193,12 +172,11 @@ def main() -> None:
     runs = {"pydl": train(pydl, network, data, options.epochs, options)}
 
     if options.peer:
-        peer = importlib.import_module(options.peer)
-        twin = build_network(peer, len(data.classes))
-        load_weights(peer, twin, start)
+        peer, twin = twin_of(options.peer, lambda lib: build_network(lib, len(data.classes)), start, options.seed)
         twin.to(memory_format=peer.channels_last)
         runs[options.peer] = train(peer, twin, data, min(options.peer_epochs, options.epochs), options)
-        compare(runs["pydl"], runs[options.peer], options.peer)
+        columns = {"loss": ("losses", ".3f"), "accuracy": ("accuracies", ".2%"), "seconds": ("seconds", ".1f")}
+        compare_epochs(runs, columns)
     plot(runs, options.plot)
     print(f"test accuracy {runs['pydl'].accuracies[-1]:.2%}")
 

@@ -1,9 +1,12 @@
-"""What the programs share: the same network in a second library, and the figures that compare the two runs."""
+"""What the programs share: their options, the same network in a second library, and what compares the two runs."""
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
@@ -13,6 +16,16 @@ import numpy as np
 from tqdm import tqdm
 
 
+def parser_of(doc: str | None, data: str, plot: str) -> argparse.ArgumentParser:
+    """The options of every program; the first line of `doc` says what it does."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("data", type=Path, metavar="DATA", help=data)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--peer", choices=["torch"], help="train the same network in this library too")
+    parser.add_argument("--plot", type=Path, default=Path(plot), metavar="FILE")
+    return parser
+
+
 def weights_of(network: Any) -> dict[str, np.ndarray]:
     """A copy of all parameters and buffers."""
     return {key: value.numpy().copy() for key, value in network.state_dict().items()}
@@ -20,6 +33,15 @@ def weights_of(network: Any) -> dict[str, np.ndarray]:
 
 def load_weights(lib: Any, network: Any, weights: dict[str, np.ndarray]) -> None:
     network.load_state_dict({key: lib.from_numpy(value.copy()) for key, value in weights.items()})
+
+
+def twin_of(name: str, build: Callable[[Any], Any], weights: dict[str, np.ndarray], seed: int) -> tuple[Any, Any]:
+    """The library of that name, its random numbers seeded, and what `build(library)` makes, with these weights."""
+    lib = importlib.import_module(name)
+    lib.manual_seed(seed)
+    network = build(lib)
+    load_weights(lib, network, weights)
+    return lib, network
 
 
 @dataclass
@@ -58,6 +80,17 @@ def compare(runs: dict[str, Run], rows: int = 5) -> None:
     print(f"a step takes {ours} {1e3 * a:.1f} ms, {name} {1e3 * b:.1f} ms: {b / a:.2f} times as long")
 
 
+def compare_epochs(runs: dict[str, Any], columns: dict[str, tuple[str, str]]) -> None:
+    """Prints what each epoch came to in two runs: `columns` gives headings an attribute, one value an epoch, and its
+    format. One of the attributes is `seconds`."""
+    (ours, run), (name, peer) = runs.items()
+    print(f"\n{'epoch':>5}" + "".join(f" {f'{heading} {ours}':>16} {name:>8}" for heading in columns))
+    for epoch in range(len(peer.seconds)):
+        values = ((getattr(r, of)[epoch], layout) for of, layout in columns.values() for r in (run, peer))
+        print(f"{epoch + 1:5}" + "".join(f" {format(v, f):>{16 - i % 2 * 8}}" for i, (v, f) in enumerate(values)))
+    print(f"{ours} takes {sum(run.seconds[: len(peer.seconds)]) / sum(peer.seconds):.2f} of {name}'s time")
+
+
 def plot_losses(axes: Any, runs: dict[str, Run]) -> None:
     """Draws each run's loss by steps, averaged over fiftieths of the longest."""
     window = max(1, max(len(run.losses) for run in runs.values()) // 50)
@@ -69,16 +102,16 @@ def plot_losses(axes: Any, runs: dict[str, Run]) -> None:
     axes.legend()
 
 
-def plot(runs: dict[str, Run], file: Path, unit: str, held_out: float) -> None:
-    """A figure of the losses, and of the held-out loss in the end."""
+@contextmanager
+def figure(file: Path, *grid: int, **options: Any) -> Iterator[Any]:
+    """The axes of a figure (`pyplot.subplots`), which is written to `file` in the end."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    axes.axhline(held_out, color="gray", linestyle="--", label=f"held out, at the end: {held_out:.3f}")
-    plot_losses(axes, runs)
-    axes.set(ylabel=unit)
-    figure.savefig(file, dpi=120)
+    drawn, axes = pyplot.subplots(*grid, layout="constrained", **options)
+    yield axes
+    drawn.savefig(file, dpi=120)
+    pyplot.close(drawn)
     print(f"wrote {file}")

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from comparison import Run, compare, load_weights, plot_losses, weights_of
+from comparison import Run, compare, figure, parser_of, plot_losses, twin_of, weights_of
 
 import pydl
 
@@ -116,35 +115,24 @@ def errors(forecasts: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 
 
 def plot(series: Series, forecasts: np.ndarray, runs: dict[str, Run], file: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (lines, losses) = pyplot.subplots(1, 2, figsize=(12, 4), width_ratios=(3, 1), layout="constrained")
     shown = slice(-min(len(forecasts), 180), None)
     dates = series.dates[series.held_out :][shown]
-    lines.plot(dates, series.following[shown], color="black", marker=".", linewidth=0.8, label="truth")
-    lines.plot(dates, series.last[shown], color="tab:gray", linewidth=0.8, linestyle=":", label="persistence")
-    lines.plot(dates, forecasts[shown], color="tab:blue", label="network")
-    lines.set(ylabel=series.unit, title="The last of the values held out")
-    lines.grid(alpha=0.3)
-    lines.legend()
-    plot_losses(losses, runs)
-    figure.savefig(file, dpi=120)
-    print(f"wrote {file}")
+    with figure(file, 1, 2, figsize=(12, 4), width_ratios=(3, 1)) as (lines, losses):
+        lines.plot(dates, series.following[shown], color="black", marker=".", linewidth=0.8, label="truth")
+        lines.plot(dates, series.last[shown], color="tab:gray", linewidth=0.8, linestyle=":", label="persistence")
+        lines.plot(dates, forecasts[shown], color="tab:blue", label="network")
+        lines.set(ylabel=series.unit, title="The last of the values held out")
+        lines.grid(alpha=0.3)
+        lines.legend()
+        plot_losses(losses, runs)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("data", type=Path, metavar="DATA", help="file of comma-separated dates and values")
+    parser = parser_of(__doc__, "file of comma-separated dates and values", "forecast.png")
     parser.add_argument("--cell", choices=["LSTM", "GRU"], default="GRU")
     parser.add_argument("--window", type=int, default=30, help="how many values the network sees (default: 30)")
     parser.add_argument("--log", action="store_true", help="forecast the logarithm")
     parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--peer", choices=["torch"], help="train the same network in this library too")
-    parser.add_argument("--plot", type=Path, default=Path("forecast.png"), metavar="FILE")
     options = parser.parse_args()
 
     series = Series.read(options.data, options.window, options.log)
@@ -157,9 +145,7 @@ def main() -> None:
     forecasts = {"persistence": series.last[series.held_out :], "pydl": forecast(pydl, network, series)}
 
     if options.peer:
-        peer = importlib.import_module(options.peer)
-        twin = build_network(peer, options.cell)
-        load_weights(peer, twin, start)
+        peer, twin = twin_of(options.peer, lambda lib: build_network(lib, options.cell), start, options.seed)
         runs[options.peer] = train(peer, twin, series, options)
         forecasts[options.peer] = forecast(peer, twin, series)
         compare(runs)

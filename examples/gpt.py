@@ -10,14 +10,12 @@ DATA is a text file. Its last tenth is held out and judged whole, every characte
 from __future__ import annotations
 
 import argparse
-import importlib
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from comparison import Run, compare, load_weights, plot, weights_of
+import writing
+from comparison import Run
 
 import pydl
 from pydl.text.decoding import sample
@@ -163,46 +161,8 @@ def write(network: Any, code: int, count: int, temperature: float) -> np.ndarray
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("data", type=Path, metavar="DATA", help="text file")
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", type=int, default=500, metavar="N", help="how many characters to write")
-    parser.add_argument("--temperature", type=float, default=0.8)
-    parser.add_argument("--peer", choices=["torch"], help="train the same network in this library too")
-    parser.add_argument("--peer-steps", type=int, default=200, help="how many steps of the schedule (default: 200)")
-    parser.add_argument("--plot", type=Path, default=Path("gpt.png"), metavar="FILE")
-    options = parser.parse_args()
-
-    characters, codes = np.unique(list(options.data.read_text(encoding="utf-8")), return_inverse=True)
-    held_out = len(codes) * 9 // 10
-    pydl.manual_seed(options.seed)
-    network = build_network(pydl, len(characters))
-    start = weights_of(network)
-    print(
-        f"{held_out} characters to learn from, {len(codes) - held_out} held out, {len(characters)} different; "
-        f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters"
-    )
-    runs = {"pydl": train(pydl, network, codes[:held_out], options.steps, options)}
-    loss = evaluate(pydl, network, codes, held_out)
-    begin = time.perf_counter()
-    written = write(network, int(codes[0]), options.write, options.temperature)
-    seconds = time.perf_counter() - begin
-    print("", "".join(characters[written]), "", sep="\n")
-    print(f"{options.write / seconds:.0f} characters a second written")
-
-    if options.peer:
-        peer = importlib.import_module(options.peer)
-        twin = build_network(peer, len(characters))
-        load_weights(peer, twin, start)
-        runs[options.peer] = train(peer, twin, codes[:held_out], min(options.peer_steps, options.steps), options)
-        compare(runs)
-    plot(runs, options.plot, "nats a character", loss)
-    run = runs["pydl"]
-    print(
-        f"held-out loss {loss:.4f} nats a character after {sum(run.seconds):.0f} s, "
-        f"{BATCH * CONTEXT / run.step_seconds:.0f} characters learnt a second"
-    )
+    options = writing.options_of(__doc__, steps=3000, peer_steps=200, plot="gpt.png").parse_args()
+    writing.run(options, BATCH * CONTEXT, build_network, train, evaluate, write)
 
 
 if __name__ == "__main__":

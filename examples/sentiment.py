@@ -12,7 +12,6 @@ log-count ratio of Wang and Manning 2012) beside random numbers, and are learnt 
 from __future__ import annotations
 
 import argparse
-import importlib
 import statistics
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from comparison import figure, parser_of, twin_of, weights_of
 from tqdm import tqdm
 
 import pydl
@@ -193,13 +193,12 @@ def accuracy(lib: Any, network: Any, batches: DataLoader, share: Any) -> float:
 def train_from(seed: int, kind: str, corpus: Corpus, options: argparse.Namespace) -> dict[str, Run]:
     pydl.manual_seed(seed)
     network = build_network(pydl, kind, corpus.ratios, options.dropout)
-    start = {key: value.numpy().copy() for key, value in network.state_dict().items()}
+    start = weights_of(network)
     runs = {"pydl": train(pydl, network, corpus, options, seed)}
     if options.peer:
-        peer = importlib.import_module(options.peer)
-        peer.manual_seed(seed)
-        twin = build_network(peer, kind, corpus.ratios, options.dropout)
-        twin.load_state_dict({key: peer.from_numpy(value) for key, value in start.items()})
+        peer, twin = twin_of(
+            options.peer, lambda lib: build_network(lib, kind, corpus.ratios, options.dropout), start, seed
+        )
         runs[options.peer] = train(peer, twin, corpus, options, seed)
     for name, run in runs.items():
         print(
@@ -210,38 +209,28 @@ def train_from(seed: int, kind: str, corpus: Corpus, options: argparse.Namespace
 
 
 def plot(found: dict[str, list[Run]], file: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (losses, accuracies) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for color, (kind, runs) in zip(("tab:blue", "tab:orange", "tab:green"), found.items()):
-        for seed, run in enumerate(runs):
-            epochs = range(1, len(run.losses) + 1)
-            label = kind if seed == 0 else None
-            losses.plot(epochs, run.losses, color=color, marker=".", label=label)
-            accuracies.plot(epochs, [100 * x for x in run.dev], color=color, marker=".", label=label)
-    losses.set(xlabel="epoch", ylabel="cross-entropy", title="Loss in training")
-    accuracies.set(xlabel="epoch", ylabel="%", title="Accuracy on the sentences for choosing")
-    for axes in (losses, accuracies):
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.savefig(file, dpi=120)
-    print(f"wrote {file}")
+    with figure(file, 1, 2, figsize=(10, 4)) as (losses, accuracies):
+        for color, (kind, runs) in zip(("tab:blue", "tab:orange", "tab:green"), found.items()):
+            for seed, run in enumerate(runs):
+                epochs = range(1, len(run.losses) + 1)
+                label = kind if seed == 0 else None
+                losses.plot(epochs, run.losses, color=color, marker=".", label=label)
+                accuracies.plot(epochs, [100 * x for x in run.dev], color=color, marker=".", label=label)
+        losses.set(xlabel="epoch", ylabel="cross-entropy", title="Loss in training")
+        accuracies.set(xlabel="epoch", ylabel="%", title="Accuracy on the sentences for choosing")
+        for axes in (losses, accuracies):
+            axes.grid(alpha=0.3)
+            axes.legend()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder with rt-polarity.pos and rt-polarity.neg")
+    parser = parser_of(__doc__, "folder with rt-polarity.pos and rt-polarity.neg", "sentiment.png")
     parser.add_argument("--model", choices=[*MODELS, "all"], default="all")
     parser.add_argument("--seeds", type=int, default=3, help="how many trainings of each network (default: 3)")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--dropout", type=float, default=0.5, help="share of numbers dropped (default: 0.5)")
     parser.add_argument("--word-dropout", type=float, default=0.2, help="share of words made unknown (default: 0.2)")
-    parser.add_argument("--peer", choices=["torch"], help="train the same network in this library too")
     parser.add_argument("--batches", type=int, default=0, help="only so many batches an epoch: a quick look")
-    parser.add_argument("--plot", type=Path, default=Path("sentiment.png"), metavar="FILE")
     options = parser.parse_args()
 
     corpus = Corpus.read(options.data)
@@ -249,7 +238,7 @@ def main() -> None:
     print(f"{sizes['train']} sentences to learn from, {sizes['dev']} to choose by, {sizes['test']} held out")
     found = {}
     for kind in MODELS if options.model == "all" else [options.model]:
-        runs = [train_from(seed, kind, corpus, options) for seed in range(options.seeds)]
+        runs = [train_from(seed, kind, corpus, options) for seed in range(options.seed, options.seed + options.seeds)]
         found[kind] = [run["pydl"] for run in runs]
         if options.peer:
             ours, theirs = ([run[name] for run in runs] for name in ("pydl", options.peer))

@@ -11,7 +11,6 @@ DATA is the folder of Multi30k: {train,val,test_2016_flickr}.{en,de}.gz, one sen
 from __future__ import annotations
 
 import argparse
-import importlib
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from comparison import compare_epochs, figure, parser_of, twin_of, weights_of
 from tqdm import tqdm
 
 import pydl
@@ -301,59 +301,39 @@ def attended(network: Any, source: pydl.Tensor, target: pydl.Tensor) -> np.ndarr
 
 def plot(network: Any, corpus: Corpus, history: History, sentence: int, translation: str, file: Path) -> None:
     """The losses, and the attention of one translated sentence of the test."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     source = [*corpus.pairs["test_2016_flickr"][sentence][0], END]
     target = [BEGIN, *corpus.tokenizer.encode(" " + translation)]
     weights = attended(network, pydl.tensor([source]), pydl.tensor([target]))
-    figure, (losses, matrix) = pyplot.subplots(1, 2, figsize=(12, 5), layout="constrained", width_ratios=(2, 3))
-    epochs = range(1, len(history.losses) + 1)
-    losses.plot(epochs, history.losses, marker=".", label="training (smoothed labels, dropout)")
-    losses.plot(epochs, history.val_losses, marker=".", linestyle="--", label="validation")
-    losses.set(xlabel="epoch", ylabel="cross-entropy a token", title="Loss")
-    losses.grid(alpha=0.3)
-    losses.legend()
-    matrix.imshow(weights, cmap="viridis", aspect="auto")
     words = [[corpus.tokenizer.decode([token]).strip() for token in side] for side in (source, [*target[1:], END])]
-    matrix.set_xticks(range(len(words[0])), words[0], rotation=60, ha="right")
-    matrix.set_yticks(range(len(words[1])), words[1])
-    matrix.set(title="Attention of each German token to the English ones")
-    figure.savefig(file, dpi=120)
-    print(f"wrote {file}")
-
-
-def compare(ours: History, theirs: History, name: str) -> None:
-    print(f"\n{'epoch':>5} {'loss pydl':>10} {name:>8} {'validation pydl':>16} {name:>8} {'s pydl':>8} {name:>8}")
-    columns = (ours.losses, theirs.losses, ours.val_losses, theirs.val_losses, ours.seconds, theirs.seconds)
-    for epoch, (a, b, c, d, s, t) in enumerate(zip(*columns), 1):
-        print(f"{epoch:5} {a:10.3f} {b:8.3f} {c:16.3f} {d:8.3f} {s:8.1f} {t:8.1f}")
-    shared = len(theirs.seconds)
-    print(f"pydl takes {sum(ours.seconds[:shared]) / sum(theirs.seconds):.2f} of {name}'s time")
+    epochs = range(1, len(history.losses) + 1)
+    with figure(file, 1, 2, figsize=(12, 5), width_ratios=(2, 3)) as (losses, matrix):
+        losses.plot(epochs, history.losses, marker=".", label="training (smoothed labels, dropout)")
+        losses.plot(epochs, history.val_losses, marker=".", linestyle="--", label="validation")
+        losses.set(xlabel="epoch", ylabel="cross-entropy a token", title="Loss")
+        losses.grid(alpha=0.3)
+        losses.legend()
+        matrix.imshow(weights, cmap="viridis", aspect="auto")
+        matrix.set_xticks(range(len(words[0])), words[0], rotation=60, ha="right")
+        matrix.set_yticks(range(len(words[1])), words[1])
+        matrix.set(title="Attention of each German token to the English ones")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder with train.en.gz and the others")
+    parser = parser_of(__doc__, "folder with train.en.gz and the others", "translate.png")
     parser.add_argument("--model", choices=["transformer", "rnn"], default="transformer")
     parser.add_argument("--score", choices=["dot", "general", "concat"], default="general", help="how the LSTM attends")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--learning-rate", type=float, default=8e-4, help="the highest of the schedule (default: 8e-4)")
     parser.add_argument("--dropout", type=float, default=0.15)
     parser.add_argument("--vocabulary", type=int, default=6000, help="tokens, bytes included (default: 6000)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--peer", choices=["torch"], help="train the same network in this library too")
     parser.add_argument("--peer-epochs", type=int, default=1, help="how many epochs of the schedule (default: 1)")
     parser.add_argument("--batches", type=int, default=0, help="only so many batches an epoch: a quick look")
-    parser.add_argument("--plot", type=Path, default=Path("translate.png"), metavar="FILE")
     options = parser.parse_args()
 
     corpus = Corpus.read(options.data, options.vocabulary)
     pydl.manual_seed(options.seed)
     network = build_network(pydl, len(corpus.tokenizer.vocab), options)
-    start = {key: value.numpy().copy() for key, value in network.state_dict().items()}
+    start = weights_of(network)
     parameters = sum(p.numel() for p in network.parameters())
     print(
         f"{len(corpus.pairs['train'])} pairs of sentences, {len(corpus.tokenizer.vocab)} tokens; "
@@ -363,12 +343,11 @@ def main() -> None:
     speed = ours.tokens / sum(ours.seconds)
 
     if options.peer:
-        peer = importlib.import_module(options.peer)
-        peer.manual_seed(options.seed)
-        twin = build_network(peer, len(corpus.tokenizer.vocab), options)
-        twin.load_state_dict({key: peer.from_numpy(value) for key, value in start.items()})
+        size = len(corpus.tokenizer.vocab)
+        peer, twin = twin_of(options.peer, lambda lib: build_network(lib, size, options), start, options.seed)
         theirs, _ = train(peer, twin, corpus, min(options.peer_epochs, options.epochs), options)
-        compare(ours, theirs, options.peer)
+        columns = {"loss": ("losses", ".3f"), "validation": ("val_losses", ".3f"), "seconds": ("seconds", ".1f")}
+        compare_epochs({"pydl": ours, options.peer: theirs}, columns)
 
     begin = time.perf_counter()
     translations = translate(average, corpus, "test_2016_flickr")
