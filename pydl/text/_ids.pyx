@@ -6,19 +6,21 @@ from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int64_t
 
 
+cdef inline object index_of(dict table, object token, Py_ssize_t default):
+    """table[token]; `default` for an absent token, or KeyError(token) where that is negative."""
+    found = PyDict_GetItem(table, token)
+    if found is not NULL:
+        return <object>found
+    if default < 0:
+        raise KeyError(token)
+    return default
+
+
 def lookup(dict table, list tokens, Py_ssize_t default, int64_t[::1] out):
     """out[i] = table[tokens[i]]; an absent token gives `default`, or KeyError(token) where that is negative."""
     cdef Py_ssize_t i
-    cdef object token
     for i in range(len(tokens)):
-        token = tokens[i]
-        found = PyDict_GetItem(table, token)
-        if found is not NULL:
-            out[i] = <object>found
-        elif default >= 0:
-            out[i] = default
-        else:
-            raise KeyError(token)
+        out[i] = index_of(table, tokens[i], default)
 
 
 def lookup_list(dict table, list tokens, Py_ssize_t default):
@@ -26,14 +28,7 @@ def lookup_list(dict table, list tokens, Py_ssize_t default):
     cdef Py_ssize_t i
     cdef list result = [None] * len(tokens)
     for i in range(len(tokens)):
-        token = tokens[i]
-        found = PyDict_GetItem(table, token)
-        if found is not NULL:
-            result[i] = <object>found
-        elif default >= 0:
-            result[i] = default
-        else:
-            raise KeyError(token)
+        result[i] = index_of(table, tokens[i], default)
     return result
 
 

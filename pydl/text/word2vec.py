@@ -274,7 +274,7 @@ class _Run:
         self.total = per_epoch * options.epochs
         self.lock = threading.Lock()
         self.next = iter(range(self.chunks * options.epochs))
-        self.loss, self.predictions, self.done = 0.0, 0, 0
+        self.loss, self.predictions, self.done, self.reported = 0.0, 0, 0, 0
         self.failure: BaseException | None = None
 
     def run(self) -> None:
@@ -285,6 +285,8 @@ class _Run:
         self.work(True)
         for thread in threads:
             thread.join()
+        if self.failure is None and self.progress is not None and self.reported < self.total:
+            self.report(self.options.epochs, self.options.min_learning_rate)  # others did the last pieces, or all
         if self.failure is not None:
             raise self.failure
 
@@ -320,5 +322,5 @@ class _Run:
         with self.lock:
             loss, self.loss = self.loss / max(self.predictions, 1), 0.0
             self.predictions = 0
-            done = self.done
+            done = self.reported = self.done
         self.progress(Progress(epoch, done, self.total, time.perf_counter() - self.begin, rate, loss))

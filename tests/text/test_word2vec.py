@@ -170,6 +170,9 @@ def test_progress():
     assert reports[-1].words == reports[-1].total == 3 * 32_000 and reports[-1].words_per_second > 0
     assert reports[-1].loss < reports[0].loss
     assert 0.025 == reports[0].learning_rate > reports[-1].learning_rate > 1e-4
+    for _ in range(10):  # whoever takes the last pieces
+        Word2Vec(20, workers=3, epochs=1).fit(topics(), reports.append)
+        assert reports[-1].words == reports[-1].total == 16_000
 
     def stop(progress: Progress) -> None:
         raise KeyboardInterrupt
