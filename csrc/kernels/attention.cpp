@@ -273,10 +273,11 @@ void backward(const AttentionHead<T>& h, const AttentionGradient<T>& g, int64_t 
     });
     delta[i] = across(Sum<T>{}, sum);
   }
+  const int64_t most = size.rows(h.causal, h.keys);
   for (int64_t j = begin; j < end; j += size.keys) {
     const int64_t at = j - begin, left = end - j < size.keys ? end - j : size.keys;
-    for (int64_t i = h.causal ? j / size.queries * size.queries : 0; i < h.queries; i += size.queries) {
-      const int64_t rows = h.queries - i < size.queries ? h.queries - i : size.queries;
+    for (int64_t i = h.causal ? j / most * most : 0; i < h.queries; i += most) {
+      const int64_t rows = h.queries - i < most ? h.queries - i : most;
       const int64_t seen = h.visible(i + rows) - j, n = seen < left ? seen : left, whole = whole_panels<T>(n, end - j);
       const TileRange tile{i, rows, j, n};
       gemm<T>().block(product<T>(rows, whole, h.size, {q + i * e, e, 1}, {keys + at * h.size, 0, 1, true}, scores,

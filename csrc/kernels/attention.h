@@ -47,6 +47,8 @@ struct AttentionGradient {
 struct AttentionBlocking {
   int64_t queries, keys, vector;
   int64_t few;  // so few queries of a head do not repay the packing of its keys
+  // Queries of a tile. Of the tiles that the diagonal cuts, a part is computed in vain: few keys ask for small ones.
+  int64_t rows(bool causal, int64_t all_keys) const { return causal && all_keys <= keys ? queries / 2 : queries; }
   int64_t padded(int64_t n) const { return (n + vector - 1) / vector * vector; }
 
   // Elements of the packed keys and values of a head, and of the rest that `forward` needs.

@@ -134,10 +134,10 @@ void run_forward(const Attention& a, const Operands& x, const Tensor& out, T* ls
   const AttentionKernels<T>& kernel = kernels<T>().attention;
   const AttentionBlocking& size = kernel.blocking;
   const bool packed = a.queries > size.few;
-  const int64_t blocks = ceil_div(a.queries, size.queries), heads = a.batch * a.heads;
+  const int64_t rows = size.rows(a.causal, a.keys), blocks = ceil_div(a.queries, rows), heads = a.batch * a.heads;
   const int64_t keys_size = packed ? size.packed_keys(a.keys, a.size) : 0;
   const int64_t values_size = packed ? size.packed_values(a.keys, a.value_size) : 0;
-  const double ns = a.estimate_ns(std::min(a.queries, size.queries), 2, sizeof(T));
+  const double ns = a.estimate_ns(std::min(a.queries, rows), 2, sizeof(T));
   int64_t grain = heads >= 2 * num_threads() ? blocks : 1;
   grain *= std::max<int64_t>(1, int64_t(kParallelThresholdNs / (ns * double(grain) + 1)));
   share_out(heads * blocks, grain, ns, [&](int64_t begin, int64_t end) {
@@ -145,8 +145,7 @@ void run_forward(const Attention& a, const Operands& x, const Tensor& out, T* ls
     T *const keys = workspace.data(), *const values = keys + keys_size;
     int64_t current = -1, ready = 0;
     for (int64_t item = begin; item < end; ++item) {
-      const int64_t index = item / blocks, from = item % blocks * size.queries,
-                    to = std::min(a.queries, from + size.queries);
+      const int64_t index = item / blocks, from = item % blocks * rows, to = std::min(a.queries, from + rows);
       const AttentionHead<T> head = head_of<T>(a, x, index / a.heads, index % a.heads);
       if (index / a.group != current) current = index / a.group, ready = 0;
       const int64_t seen = std::min(a.keys, ceil_div(head.visible(to), size.keys) * size.keys);
