@@ -39,9 +39,10 @@ struct PythonNode final : autograd::Node {
       context.release();
       return;
     }
-    py::gil_scoped_acquire gil;
-    ctx().node = nullptr;
-    function = context = py::object();
+    with_gil([&] {
+      ctx().node = nullptr;
+      function = context = py::object();
+    });
   }
   Context& ctx() const { return context.cast<Context&>(); }
 
@@ -50,7 +51,12 @@ struct PythonNode final : autograd::Node {
     released = true;
   }
   std::string title() const override { return label; }
-  Tensors apply(const Tensors& grads) override;
+  Tensors apply(const Tensors& grads) override {
+    return with_gil([&] { return call_backward(grads); });
+  }
+
+ private:
+  Tensors call_backward(const Tensors& grads);
 };
 
 py::tuple Context::saved_tensors() const {
@@ -64,8 +70,7 @@ py::tuple Context::saved_tensors() const {
   return tensors;
 }
 
-Tensors PythonNode::apply(const Tensors& grads) {
-  py::gil_scoped_acquire gil;
+Tensors PythonNode::call_backward(const Tensors& grads) {
   autograd::CurrentNode current(this);
   const Context& c = ctx();
   py::tuple args(outputs.size() + 1);
@@ -76,7 +81,7 @@ Tensors PythonNode::apply(const Tensors& grads) {
       g = autograd::arithmetic.zeros(outputs[i].sizes, outputs[i].dtype);
     args[i + 1] = wrapped(std::move(g));
   }
-  const py::object result = take(PyObject_Call(function.attr("backward").ptr(), args.ptr(), nullptr));
+  const py::object result = call_back(function.attr("backward"), args);
   const py::tuple given = PyTuple_Check(result.ptr()) ? py::tuple(result) : py::make_tuple(result);
   for (size_t i = edges.size(); i < given.size(); ++i)
     if (!given[i].is_none()) fail(name, ": expected ", edges.size(), " gradients from backward, got ", given.size());

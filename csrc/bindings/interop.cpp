@@ -58,10 +58,7 @@ std::optional<DType> dtype_of_format(const char* format, Py_ssize_t size) {
 
 void release_buffer(void* context) {
   auto* view = static_cast<Py_buffer*>(context);
-  if (Py_IsInitialized()) {      // else the exporter is gone
-    py::gil_scoped_acquire gil;  // the last tensor may die on any thread
-    PyBuffer_Release(view);
-  }
+  if (Py_IsInitialized()) with_gil([&] { PyBuffer_Release(view); });  // else the exporter is gone
   delete view;
 }
 

@@ -62,18 +62,15 @@ struct PythonNodeHook final : autograd::NodeHook {
       function.release();
       return;
     }
-    py::gil_scoped_acquire gil;
-    function = py::object();
+    with_gil([&] { function = py::object(); });
   }
   void pre(Tensors& grads) override {
     if (!before || !function) return;
-    py::gil_scoped_acquire gil;
-    replace(grads, function(as_tuple(grads)));
+    with_gil([&] { replace(grads, call_back(function, py::make_tuple(as_tuple(grads)))); });
   }
   void post(Tensors& computed, const Tensors& given) override {
     if (before || !function) return;
-    py::gil_scoped_acquire gil;
-    replace(computed, function(as_tuple(computed), as_tuple(given)));
+    with_gil([&] { replace(computed, call_back(function, py::make_tuple(as_tuple(computed), as_tuple(given)))); });
   }
   static void replace(Tensors& grads, const py::object& result) {
     if (result.is_none()) return;

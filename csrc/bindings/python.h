@@ -39,6 +39,22 @@ auto guarded(F&& f, const char* op = nullptr) noexcept {
     return R(-1);
 }
 
+// Runs f holding the GIL, on a thread of the engine that may not hold it.
+template <class F>
+auto with_gil(F&& f) {
+  struct Gil {
+    PyGILState_STATE state;
+    Gil() {
+      try {
+        state = PyGILState_Ensure();
+      } catch (abi::__forced_unwind&) { sleep_until_exit(); }
+    }
+    ~Gil() { PyGILState_Release(state); }
+  };
+  const Gil gil;
+  return f();
+}
+
 // Turns the error value of a C API call into the exception that carries the Python error.
 inline PyObject* checked(PyObject* o) {
   if (!o) throw py::error_already_set();
@@ -48,6 +64,15 @@ inline void checked(int status) {
   if (status < 0) throw py::error_already_set();
 }
 inline py::object take(PyObject* new_reference) { return py::reinterpret_steal<py::object>(checked(new_reference)); }
+// function(*args), called by the engine. A thread that is ended inside sleeps before its references are dropped, which it
+// could not do without the GIL.
+inline py::object call_back(const py::object& function, const py::object& args) {
+  PyObject* result;
+  try {
+    result = PyObject_Call(function.ptr(), args.ptr(), nullptr);
+  } catch (abi::__forced_unwind&) { sleep_until_exit(); }
+  return take(result);
+}
 inline py::object borrow(PyObject* o) { return py::reinterpret_borrow<py::object>(o); }
 
 inline std::string_view text_of(PyObject* unicode) {

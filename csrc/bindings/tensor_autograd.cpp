@@ -16,18 +16,18 @@ PythonHook::~PythonHook() {
     function.release();
     return;
   }
-  py::gil_scoped_acquire gil;
-  function = py::object();
+  with_gil([&] { function = py::object(); });
 }
 
 Tensor PythonHook::call(const Tensor& grad) {
-  py::gil_scoped_acquire gil;
-  if (!function) return {};
-  const py::object result = function(wrapped(grad));
-  if (result.is_none()) return {};
-  if (!is_tensor(result.ptr()))
-    fail<TypeError>("hook: expected a Tensor or None as its result, got ", Py_TYPE(result.ptr())->tp_name);
-  return unwrap(result.ptr());
+  return with_gil([&]() -> Tensor {
+    if (!function) return {};
+    const py::object result = call_back(function, py::make_tuple(wrapped(grad)));
+    if (result.is_none()) return {};
+    if (!is_tensor(result.ptr()))
+      fail<TypeError>("hook: expected a Tensor or None as its result, got ", Py_TYPE(result.ptr())->tp_name);
+    return unwrap(result.ptr());
+  });
 }
 
 namespace {
@@ -262,11 +262,12 @@ struct Handle {
 
 // The Python lines that lead to the operation being recorded.
 std::string python_stack() {
-  py::gil_scoped_acquire gil;
-  const py::list lines = py::module_::import("traceback").attr("format_stack")();
-  std::string text;
-  for (const auto& line : lines) text += std::string(py::str(line));
-  return text;
+  return with_gil([] {
+    const py::list lines = py::module_::import("traceback").attr("format_stack")();
+    std::string text;
+    for (const auto& line : lines) text += std::string(py::str(line));
+    return text;
+  });
 }
 
 }  // namespace

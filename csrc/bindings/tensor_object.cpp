@@ -68,18 +68,19 @@ void forget_tensor(TensorObject* o) {
 // (through a weak reference): then the object owns the impl again.
 bool release_object(TensorImpl* impl) {
   if (!Py_IsInitialized()) return false;
-  py::gil_scoped_acquire gil;
-  auto* o = static_cast<TensorObject*>(impl->python_object.load(std::memory_order_acquire));
-  if (Py_REFCNT(as_python(o)) > 1) {
-    impl->references.store(1, std::memory_order_release);
-    o->owns = true;
+  return with_gil([impl] {
+    auto* o = static_cast<TensorObject*>(impl->python_object.load(std::memory_order_acquire));
+    const bool taken = Py_REFCNT(as_python(o)) > 1;
+    if (taken) {
+      impl->references.store(1, std::memory_order_release);
+      o->owns = true;
+    } else {
+      impl->python_object.store(nullptr, std::memory_order_release);
+      new (&o->tensor) Tensor();
+    }
     Py_DECREF(as_python(o));
-    return true;
-  }
-  impl->python_object.store(nullptr, std::memory_order_release);
-  new (&o->tensor) Tensor();
-  Py_DECREF(as_python(o));
-  return false;
+    return taken;
+  });
 }
 
 void tensor_dealloc(PyObject* self) {

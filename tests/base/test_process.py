@@ -113,6 +113,7 @@ def test_gil_is_released_above_the_threshold():
     "x @ x",
     "(y @ y).sum().backward()",
     "pydl.from_numpy(a) * 2",
+    "h = y * 2; h.register_hook(slow); h.grad_fn.register_hook(lambda *g: slow()); Slow.apply(h).sum().backward()",
 ])
 def test_exit_while_threads_compute(work):
     """The interpreter goes down under daemon threads that are inside the engine: the process still ends with 0."""
@@ -120,6 +121,11 @@ def test_exit_while_threads_compute(work):
 import threading, time
 import numpy as np, pydl
 pydl.set_num_threads(2)
+def slow(grad=None):
+    time.sleep(0.01)
+class Slow(pydl.autograd.Function):
+    forward = staticmethod(lambda ctx, x: x * 2)
+    backward = staticmethod(lambda ctx, grad: slow() or grad * 2)
 def compute():
     x, y, a = pydl.ones(500, 500), pydl.ones(300, 300, requires_grad=True), np.ones(400_000, np.float32)
     while True:

@@ -24,7 +24,7 @@ def photographs(tmp_path: Path) -> Path:
 
 
 def test_network_learns_as_in_torch(program, photographs, torch_or_fail):
-    small = {"WIDTHS": (8, 8, 16, 16), "BATCH": 16, "MAX_LEARNING_RATE": 0.05}
+    small = {"WIDTHS": (24, 24, 32), "BATCH": 16, "MAX_LEARNING_RATE": 0.05}
     printed = program(
         "cifar10", photographs, "--epochs", 3, "--peer", "torch", "--peer-epochs", 2, "--plot", "unused.png", **small
     )
