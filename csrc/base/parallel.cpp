@@ -53,15 +53,6 @@ struct RegionScope {
   ~RegionScope() { inside_region = outer; }
 };
 
-// The hooks of a region that a serial thread runs itself.
-struct HookScope {
-  void* state;
-  explicit HookScope(bool on) : state(on && region_hooks.enter ? region_hooks.enter() : nullptr) {}
-  ~HookScope() {
-    if (state) region_hooks.leave(state);
-  }
-};
-
 using Clock = std::chrono::steady_clock;
 
 // Lets a caller work alone for a while when other programs hold the processors. A region ends when its last thread does,
@@ -207,13 +198,20 @@ bool in_parallel_region() { return inside_region || serial_thread || forked_chil
 
 void set_region_hooks(RegionHooks hooks) { region_hooks = hooks; }
 
+SerialRegion::SerialRegion(bool on) {
+  if (on && !inside_region && region_hooks.enter) state_ = region_hooks.enter();
+}
+SerialRegion::~SerialRegion() {
+  if (state_) region_hooks.leave(state_);
+}
+
 void parallel_ranges(int64_t n, int64_t grain, RangeFn fn, void* context, bool dynamic) {
   if (n <= 0) return;
   grain = std::max<int64_t>(grain, 1);
   const int64_t grains = (n - 1) / grain + 1;
   const int threads = grains > 1 ? region_threads() : 1;
   if (threads == 1) {
-    const HookScope hooks(grains > 1 && !inside_region);
+    const SerialRegion region(grains > 1);
     FlushDenormals flush;
     fn(context, 0, n);
     return;

@@ -23,6 +23,18 @@ bool in_parallel_region();
 // team of its own. What would have been a region still lets go of the GIL. Returns what held before.
 bool set_serial_thread(bool on);
 
+// What would have been a region, done by one thread: the region hooks are called around it.
+class SerialRegion {
+ public:
+  explicit SerialRegion(bool on);
+  ~SerialRegion();
+  SerialRegion(const SerialRegion&) = delete;
+  SerialRegion& operator=(const SerialRegion&) = delete;
+
+ private:
+  void* state_ = nullptr;
+};
+
 // Work worth waking the other threads for, in nanoseconds of one core's time.
 inline constexpr int64_t kParallelThresholdNs = 6000;
 
@@ -99,7 +111,7 @@ class FlushDenormals {
   FlushDenormals& operator=(const FlushDenormals&) = delete;
 };
 
-// Called around every region that really forks; the bindings release and retake the GIL there.
+// Called around every region, whether it forks or not; the bindings release and retake the GIL there.
 struct RegionHooks {
   void* (*enter)();
   void (*leave)(void*);

@@ -245,6 +245,7 @@ template <class T> void multiply_parts(const GemmBlock<T>& g, const Plan& plan, 
 }
 
 template <class T> void multiply(const GemmBlock<T>& g, const Plan& plan, int threads) {
+  const SerialRegion alone(threads == 1 && estimate_ns(g) >= 2 * kWakeNs);
   if (plan.parts > 1) multiply_parts(g, plan, threads);
   else multiply_whole(g, plan, threads);
 }

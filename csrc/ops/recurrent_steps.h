@@ -38,7 +38,7 @@ struct StepShare {
 // through the cache once for each thread, threads share the units and meet after every product. Neither changes a bit.
 struct StepPlan {
   int threads = 1;
-  bool by_units = false;
+  bool by_units = false, is_region = false;
 
   template <class T> static StepPlan make(const Timeline& time, int64_t k, int64_t units, int64_t gates) {
     constexpr int64_t kCacheBytes = 1 << 19, kStepNs = 5000;
@@ -46,7 +46,8 @@ struct StepPlan {
     const int64_t products = 2 * time.sequences * units * gates * k / flops_per_ns;
     const int64_t step_ns = std::max(products, weights / 32) + time.sequences * units * gates * int64_t(sizeof(T)) / 16;
     StepPlan plan;
-    if (in_parallel_region() || step_ns * time.steps < 2 * kParallelThresholdNs) return plan;
+    plan.is_region = step_ns * time.steps >= 2 * kParallelThresholdNs;
+    if (in_parallel_region() || !plan.is_region) return plan;
     const int available = num_threads();
     const bool rows = time.sequences >= 2 * available && weights <= kCacheBytes;
     if (!rows && step_ns >= kStepNs) {
@@ -60,6 +61,7 @@ struct StepPlan {
 
   // f(share, team) on every thread.
   template <class F> void run(const Timeline& time, F f) const {
+    const SerialRegion alone(is_region && threads == 1);
     parallel_team(threads, [&](const Team& team) {
       f(by_units ? StepShare::of_units(team) : StepShare::of_sequences(time, team), team);
     });

@@ -91,9 +91,14 @@ def test_calls_from_many_python_threads():
     assert not failures
 
 
-def test_gil_is_released_above_the_threshold():
-    """While a large product runs, another Python thread makes progress."""
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("work", ["product", "recurrent", "sum"])
+def test_gil_is_released_above_the_threshold(work, count, threads):
+    """While something large runs, by one thread or more, another Python thread makes progress."""
+    threads(count)
     x, ticks, done = pydl.ones(1200, 1200), [], threading.Event()
+    lstm = pydl.nn.LSTM(1200, 64)
+    compute = {"product": lambda: x @ x, "recurrent": lambda: lstm(x), "sum": lambda: x.sum()}[work]
 
     def tick() -> None:
         while not done.is_set():
@@ -103,7 +108,7 @@ def test_gil_is_released_above_the_threshold():
     other.start()
     start = time.perf_counter()
     while time.perf_counter() - start < 0.3:
-        x @ x
+        compute()
     done.set()
     other.join()
     assert len(ticks) > 20
