@@ -1,7 +1,7 @@
 """Trains a small residual network on the photographs of CIFAR-10 and plots loss and accuracy.
 
     pip install 'pydl-engine[examples]'
-    python examples/cifar10.py DATA                 # 10 epochs
+    python examples/cifar10.py DATA                 # 15 epochs
     python examples/cifar10.py DATA --peer torch    # then the same network, schedule and batches in PyTorch, 3 epochs
 
 DATA is a folder or zip file with JPEG or PNG images in train/<class>/ and test/<class>/.
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from comparison import compare_epochs, figure, parser_of, twin_of, weights_of
 from tqdm import tqdm
 
@@ -23,20 +24,25 @@ import pydl
 from pydl.utils.data import DataLoader
 from pydl.vision import ImageFolder, ImageTensors, transforms
 
-# A stem at 32 pixels, then stages that halve the image: most work is where channels are many and pixels few.
-WIDTHS = (16, 32, 128, 256)
+WIDTHS = (64, 128, 256)  # of stages that halve the image: most work is where channels are many and pixels few
 LOGIT_SCALE = 0.125  # maxima over pixels are large: without it the first steps are wild
 BATCH = 128
-MAX_LEARNING_RATE = 0.2
+MAX_LEARNING_RATE, WEIGHT_DECAY = 0.2, 1e-3
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
 def build_network(lib: Any, classes: int) -> Any:
-    """The network in pydl or in PyTorch: their modules have the same names and arguments."""
+    """The network in pydl or in PyTorch: their modules have the same names and arguments.
+
+    Few epochs ask for a good start (Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024): the stem's
+    filters stay as `whitening` gives them, and those that widen a stage begin by passing on their inputs.
+    """
     nn = lib.nn
 
     def convolution(inputs: int, outputs: int, halve: bool = False) -> Any:
         filters = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        if halve:
+            nn.init.dirac_(filters.weight[:inputs])
         return nn.Sequential(filters, *([nn.MaxPool2d(2)] if halve else []), nn.BatchNorm2d(outputs), nn.ReLU())
 
     class Residual(nn.Module):
@@ -51,10 +57,23 @@ def build_network(lib: Any, classes: int) -> Any:
         def forward(self, x: Any) -> Any:
             return x * LOGIT_SCALE
 
-    stages = [convolution(3, WIDTHS[0])]
-    for inputs, outputs in zip(WIDTHS, WIDTHS[1:]):
+    stem = nn.Conv2d(3, 24, 2)
+    stem.weight.requires_grad_(False)
+    stages = [stem, nn.ReLU()]
+    for inputs, outputs in zip((24, *WIDTHS), WIDTHS):
         stages += [convolution(inputs, outputs, halve=True), Residual(convolution(outputs, outputs))]
-    return nn.Sequential(*stages, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(WIDTHS[-1], classes), Scale())
+    head = nn.Linear(WIDTHS[-1], classes, bias=False)
+    return nn.Sequential(*stages, nn.AdaptiveMaxPool2d(1), nn.Flatten(), head, Scale())
+
+
+def whitening(images: np.ndarray) -> np.ndarray:
+    """Filters (24, 3, 2, 2): the principal axes of the 2x2 patches of images (N, 3, H, W), over their deviation, and
+    the same with the other sign."""
+    windows = np.lib.stride_tricks.sliding_window_view(images, (2, 2), (2, 3))
+    patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, 12)
+    variances, axes = np.linalg.eigh(patches.T @ patches / len(patches))
+    filters = (axes / np.sqrt(variances + 5e-4)).T.reshape(12, 3, 2, 2)
+    return np.concatenate([filters, -filters]).astype(np.float32)
 
 
 @dataclass
@@ -94,7 +113,8 @@ def train(lib: Any, network: Any, data: Data, epochs: int, options: argparse.Nam
     tests = DataLoader(data.test, 500, num_workers=1)
     steps = min(len(batches), options.batches or len(batches))
     loss_of = lib.nn.CrossEntropyLoss(label_smoothing=0.1)
-    optimizer = lib.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    learnt = [p for p in network.parameters() if p.requires_grad]
+    optimizer = lib.optim.SGD(learnt, lr=0.1, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
     schedule = lib.optim.lr_scheduler.OneCycleLR(
         optimizer, MAX_LEARNING_RATE, total_steps=options.epochs * steps + 1, pct_start=0.25, anneal_strategy="linear",
         cycle_momentum=False, final_div_factor=1e3,
@@ -158,7 +178,7 @@ def plot(runs: dict[str, History], file: Path) -> None:
 
 def main() -> None:
     parser = parser_of(__doc__, "folder or zip file with train/ and test/", "cifar10.png")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--peer-epochs", type=int, default=3, help="how many epochs of the schedule (default: 3)")
     parser.add_argument("--batches", type=int, default=0, help="only so many batches an epoch: a quick look")
     options = parser.parse_args()
@@ -166,6 +186,8 @@ def main() -> None:
     data = Data.read(options.data)
     pydl.manual_seed(options.seed)
     network = build_network(pydl, len(data.classes))
+    some = pydl.stack([data.train[i][0] for i in range(0, len(data.train), max(1, len(data.train) // 2000))])
+    network[0].weight.copy_(pydl.from_numpy(whitening(some.numpy())))
     start = weights_of(network)
     parameters = sum(p.numel() for p in network.parameters())
     print(f"{len(data.train)} images to learn from, {len(data.test)} held out; {parameters / 1e6:.2f} M parameters")
