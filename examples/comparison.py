@@ -102,6 +102,14 @@ def plot_losses(axes: Any, runs: dict[str, Run]) -> None:
     axes.legend()
 
 
+def label_epochs(axes: Any, **labels: str) -> None:
+    """Titles, whole epochs, a grid and a legend."""
+    axes.set(xlabel="epoch", **labels)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
 @contextmanager
 def figure(file: Path, *grid: int, **options: Any) -> Iterator[Any]:
     """The axes of a figure (`pyplot.subplots`), which is written to `file` in the end."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from comparison import figure, parser_of, twin_of, weights_of
+from comparison import figure, label_epochs, parser_of, twin_of, weights_of
 from tqdm import tqdm
 
 import pydl
@@ -216,11 +216,8 @@ def plot(found: dict[str, list[Run]], file: Path) -> None:
                 label = kind if seed == 0 else None
                 losses.plot(epochs, run.losses, color=color, marker=".", label=label)
                 accuracies.plot(epochs, [100 * x for x in run.dev], color=color, marker=".", label=label)
-        losses.set(xlabel="epoch", ylabel="cross-entropy", title="Loss in training")
-        accuracies.set(xlabel="epoch", ylabel="%", title="Accuracy on the sentences for choosing")
-        for axes in (losses, accuracies):
-            axes.grid(alpha=0.3)
-            axes.legend()
+        label_epochs(losses, ylabel="cross-entropy", title="Loss in training")
+        label_epochs(accuracies, ylabel="%", title="Accuracy on the sentences for choosing")
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from comparison import compare_epochs, figure, parser_of, twin_of, weights_of
+from comparison import compare_epochs, figure, label_epochs, parser_of, twin_of, weights_of
 from tqdm import tqdm
 
 import pydl
@@ -309,9 +309,7 @@ def plot(network: Any, corpus: Corpus, history: History, sentence: int, translat
     with figure(file, 1, 2, figsize=(12, 5), width_ratios=(2, 3)) as (losses, matrix):
         losses.plot(epochs, history.losses, marker=".", label="training (smoothed labels, dropout)")
         losses.plot(epochs, history.val_losses, marker=".", linestyle="--", label="validation")
-        losses.set(xlabel="epoch", ylabel="cross-entropy a token", title="Loss")
-        losses.grid(alpha=0.3)
-        losses.legend()
+        label_epochs(losses, ylabel="cross-entropy a token", title="Loss")
         matrix.imshow(weights, cmap="viridis", aspect="auto")
         matrix.set_xticks(range(len(words[0])), words[0], rotation=60, ha="right")
         matrix.set_yticks(range(len(words[1])), words[1])
