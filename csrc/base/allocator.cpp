@@ -12,6 +12,7 @@
 #include <cstring>
 #include <mutex>
 #include <string_view>
+#include <unordered_map>
 
 #include "base/arch.h"
 #include "base/check.h"
@@ -22,6 +23,7 @@ namespace {
 constexpr size_t kHugePage = size_t(2) << 20;  // blocks from here on are mapped directly
 constexpr size_t kSmallBlock = 32 << 10;       // blocks up to here live in per-thread lists
 constexpr size_t kThreadCacheLimit = 2 << 20;  // bytes that one thread's lists may hold
+constexpr int kWider = 8;                      // classes above its own that serve a large request: up to twice its size
 constexpr int64_t kFlushDelta = 64 << 10;      // a thread reports its live bytes in steps of this
 constexpr size_t kMaxBytes = SIZE_MAX / 2;
 
@@ -136,6 +138,7 @@ struct SharedCache {
   FreeBlock* bins[kClasses] = {};
   FreeBlock *newest = nullptr, *oldest = nullptr;
   ThreadCache* threads = nullptr;
+  std::unordered_map<const void*, int> lent;  // the class of live blocks that is not the one of the size asked for
   size_t cached = 0;
   size_t limit = size_t(std::min<uint64_t>(available_memory() / 4, uint64_t(4) << 30));
   std::atomic<int64_t> live{0}, peak{0}, os_requests{0};
@@ -168,6 +171,27 @@ struct SharedCache {
     FreeBlock* const b = bins[c];
     if (b) remove(b);
     return b;
+  }
+  // A block of class c; of a wider one where sizes vary, as those of batches of sentences do: each of them would
+  // otherwise get blocks of its own.
+  void* take(int& c) {
+    if (void* const b = pop(c)) return b;
+    if (c < kSmallClasses) return nullptr;
+    for (int wider = c + 1; wider <= c + kWider && wider < kClasses; ++wider)
+      if (void* const b = pop(wider)) {
+        lent.emplace(b, c = wider);
+        return b;
+      }
+    return nullptr;
+  }
+  // The class of a block that was asked for as one of class c, which comes back.
+  int returned(const void* block, int c) {
+    if (lent.empty()) return c;
+    const auto found = lent.find(block);
+    if (found == lent.end()) return c;
+    c = found->second;
+    lent.erase(found);
+    return c;
   }
   void shrink_to(size_t bytes) {
     while (cached > bytes) {
@@ -260,15 +284,15 @@ ThreadCache* this_thread() { return thread_cache ? thread_cache : make_thread_ca
                          shared().live.load(), " bytes in use, ", available_memory(), " available to this process)");
 }
 
-// From the shared cache, else from the operating system; once more after emptying the cache.
-__attribute__((noinline)) void* allocate_shared(int c, size_t bytes) {
+// From the shared cache, else from the operating system; once more after emptying the cache. c becomes the block's class.
+__attribute__((noinline)) void* allocate_shared(int& c, size_t bytes) {
   SharedCache& s = shared();
-  const size_t size = class_size(c);
   const bool guarded = guard() != Guard::Off;
   if (!guarded) {
     std::lock_guard lock(s.mutex);
-    if (void* const block = s.pop(c)) return block;
+    if (void* const block = s.take(c)) return block;
   }
+  const size_t size = class_size(c);
   // Overcommitted memory fails at the first touch, by a signal: refuse here what cannot be there.
   const uint64_t live = uint64_t(std::max<int64_t>(s.live.load(std::memory_order_relaxed), 0));
   if (size >= kHugePage && live + bytes > available_memory()) out_of_memory(bytes);
@@ -289,10 +313,10 @@ size_t block_size(size_t bytes) { return class_size(size_class(bytes)); }
 
 void* allocate(size_t bytes) {
   if (bytes > kMaxBytes) out_of_memory(bytes);
-  const int c = size_class(bytes);
-  const size_t size = class_size(c);
+  int c = size_class(bytes);
   if (c < kSmallClasses) {
     if (ThreadCache* const t = this_thread()) {
+      const size_t size = class_size(c);
       void* block = t->lists[c];
       if (block) {
         t->lists[c] = t->lists[c]->next;
@@ -305,16 +329,16 @@ void* allocate(size_t bytes) {
     }
   }
   void* const block = allocate_shared(c, bytes);
-  shared().add_live(int64_t(size));
+  shared().add_live(int64_t(class_size(c)));
   return block;
 }
 
 void deallocate(void* block, size_t bytes) noexcept {
   if (!block) return;
-  const int c = size_class(bytes);
-  const size_t size = class_size(c);
+  int c = size_class(bytes);
   if (c < kSmallClasses) {
     if (ThreadCache* const t = this_thread()) {
+      const size_t size = class_size(c);
       t->lists[c] = new (block) FreeBlock{t->lists[c], nullptr, nullptr, nullptr, c};
       t->count(t->cached, int64_t(size));
       t->count_live(-int64_t(size));
@@ -327,8 +351,10 @@ void deallocate(void* block, size_t bytes) noexcept {
     }
   }
   SharedCache& s = shared();
-  s.add_live(-int64_t(size));
   std::unique_lock lock(s.mutex);
+  c = s.returned(block, c);
+  const size_t size = class_size(c);
+  s.add_live(-int64_t(size));
   if (guard() != Guard::Off) {
     release_guarded(block, bytes);
     return;

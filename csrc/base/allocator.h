@@ -2,8 +2,9 @@
 // steady state asks the operating system for nothing.
 //
 // Sizes round up to eight classes per doubling. Small blocks live in per-thread lists (no lock, a few nanoseconds);
-// larger ones in a shared cache under a lock, least recently freed out first once the cap is reached. Blocks of 2 MiB
-// and more are mapped directly and ask for huge pages. Any thread may free what another allocated.
+// larger ones in a shared cache under a lock, least recently freed out first once the cap is reached, and may serve
+// requests of half their size and more. Blocks of 2 MiB and more are mapped directly and ask for huge pages. Any thread
+// may free what another allocated.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +18,7 @@ void* allocate(size_t bytes);
 // `bytes` is the size that was asked for.
 void deallocate(void* block, size_t bytes) noexcept;
 
-// Usable size of the block that allocate(bytes) returns.
+// The size that allocate(bytes) rounds up to.
 size_t block_size(size_t bytes);
 
 // Returns cached blocks to the operating system: the shared cache's and this thread's.

@@ -64,8 +64,10 @@ inline void checked(int status) {
   if (status < 0) throw py::error_already_set();
 }
 inline py::object take(PyObject* new_reference) { return py::reinterpret_steal<py::object>(checked(new_reference)); }
-// function(*args), called by the engine. A thread that is ended inside sleeps before its references are dropped, which it
-// could not do without the GIL.
+inline py::object borrow(PyObject* o) { return py::reinterpret_borrow<py::object>(o); }
+
+// function(*args), called by the engine. A thread that is ended inside sleeps before its references are dropped: without
+// the GIL it could not drop them.
 inline py::object call_back(const py::object& function, const py::object& args) {
   PyObject* result;
   try {
@@ -73,7 +75,6 @@ inline py::object call_back(const py::object& function, const py::object& args) 
   } catch (abi::__forced_unwind&) { sleep_until_exit(); }
   return take(result);
 }
-inline py::object borrow(PyObject* o) { return py::reinterpret_borrow<py::object>(o); }
 
 inline std::string_view text_of(PyObject* unicode) {
   Py_ssize_t n;

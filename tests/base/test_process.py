@@ -143,6 +143,22 @@ print("done")
     assert python(code, timeout=60) == "done"
 
 
+def test_large_blocks_serve_smaller_requests():
+    """Batches of many lengths, as of sentences, share a few blocks instead of keeping one for each length."""
+    code = """
+import pydl
+before = pydl.memory_stats()
+for i in range(400):
+    x = pydl.empty(100_000 + 110_017 * i % 300_000)
+    assert pydl.memory_stats()["allocated"] - before["allocated"] >= x.nbytes - 65536
+    del x
+after = pydl.memory_stats()
+print(after["os_requests"] - before["os_requests"] <= 10, after["cached"] - before["cached"] < 8 << 20,
+      abs(after["allocated"] - before["allocated"]) <= 65536)
+"""
+    assert python(code) == "True True True"
+
+
 def test_forked_child_computes():
     """After a parallel region in the parent, a forked child still works, serially, and to the same bits."""
     code = """
