@@ -111,7 +111,7 @@ def write(network: Any, code: int, count: int, temperature: float) -> np.ndarray
 
 
 def main() -> None:
-    parser = writing.options_of(__doc__, steps=2000, peer_steps=300, plot="char_rnn.png")
+    parser = writing.writers_parser(__doc__, steps=2000, peer_steps=300, plot="char_rnn.png")
     parser.add_argument("--cell", choices=["LSTM", "GRU"], default="LSTM")
     parser.add_argument("--units", type=int, default=UNITS)
     options = parser.parse_args()

@@ -161,7 +161,7 @@ def write(network: Any, code: int, count: int, temperature: float) -> np.ndarray
 
 
 def main() -> None:
-    options = writing.options_of(__doc__, steps=3000, peer_steps=200, plot="gpt.png").parse_args()
+    options = writing.writers_parser(__doc__, steps=3000, peer_steps=200, plot="gpt.png").parse_args()
     writing.run(options, BATCH * CONTEXT, build_network, train, evaluate, write)
 
 

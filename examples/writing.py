@@ -13,7 +13,8 @@ from comparison import Run, compare, figure, parser_of, plot_losses, twin_of, we
 import pydl
 
 
-def options_of(doc: str | None, steps: int, peer_steps: int, plot: str) -> argparse.ArgumentParser:
+def writers_parser(doc: str | None, steps: int, peer_steps: int, plot: str) -> argparse.ArgumentParser:
+    """What these programs ask for; the numbers of steps are defaults."""
     parser = parser_of(doc, "text file", plot)
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--write", type=int, default=500, metavar="N", help="how many characters to write")
