@@ -111,13 +111,28 @@ template <class T> class Tiling {
   std::vector<int64_t> first_;
 };
 
-// Rows of the matrices are a vector more than a multiple of one apart, lest they all meet in a few sets of the cache.
-template <class T> int64_t pitch_of(int64_t channels) {
-  const int64_t vector = kernels<T>().conv.vector;
-  return round_up(channels, vector) + vector;
+// So many values, a bit more for an odd number of cache lines: what a transform reads or writes in all 36 matrices
+// would meet in a few sets of the cache.
+template <class T> int64_t odd_lines(int64_t values) {
+  constexpr int64_t kLine = 64 / int64_t(sizeof(T));
+  return (ceil_div(values, kLine) | 1) * kLine;
 }
-template <class T> int64_t transformed_plane(const Correlation& c) {
-  return c.reduced * round_up(c.channels, kernels<T>().conv.vector);
+// Transformed tiles: 36 matrices tiles x channels, one after the other. Rows are a vector more than a multiple of one
+// apart, for the same reason.
+template <class T> struct Planes {
+  int64_t pitch, plane;
+  Planes(int64_t tiles, int64_t channels)
+      : pitch(round_up(channels, kernels<T>().conv.vector) + kernels<T>().conv.vector),
+        plane(odd_lines<T>(tiles * pitch)) {}
+  int64_t values() const { return kWinogradPlanes * plane; }
+};
+// Bytes of a tile in both planes of a step.
+template <class T> int64_t tile_bytes(const Correlation& c) {
+  return kWinogradPlanes * (Planes<T>(1, c.reduced).pitch + Planes<T>(1, c.channels).pitch) * int64_t(sizeof(T));
+}
+// Transformed weights: 36 matrices reduced x channels, in panels.
+template <class T> int64_t weight_plane(const Correlation& c) {
+  return odd_lines<T>(c.reduced * round_up(c.channels, kernels<T>().conv.vector));
 }
 
 template <class T>
@@ -126,16 +141,25 @@ void multiply(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_rs, const T
                            .b_rs = 0, .b_cs = 1, .b_packed = true, .c = c, .c_rs = c_rs, .alpha = 1, .beta = 0,
                            .epilogue = {}});
 }
+// A panel of sums over tiles, n channels of g wide, that starts at u.
+template <class T>
+void multiply_tiles(int64_t tiles, int64_t m, int64_t n, const T* v, int64_t v_pitch, const T* g, int64_t g_pitch, T* u,
+                    bool accumulate) {
+  kernels<T>().gemm.block({.m = m, .n = n, .k = tiles, .a = v, .a_rs = 1, .a_cs = v_pitch, .a_packed = false, .b = g,
+                           .b_rs = g_pitch, .b_cs = 1, .b_packed = false, .c = u,
+                           .c_rs = round_up(n, kernels<T>().conv.vector), .alpha = 1, .beta = T(accumulate ? 1 : 0),
+                           .epilogue = {}});
+}
 
 // Panel by panel, packed and transformed while it is in the cache.
 template <class T> void transform_weight(const Correlation& c, const Dims3& kernel, const T* weight, T* u) {
   const ConvKernels<T>& table = kernels<T>().conv;
-  const int64_t plane = transformed_plane<T>(c);
   for_weight_panels<T>(c, kernel, kWinogradPlanes / c.taps(),
                        [&](int64_t from, int64_t to, const ConvWeightLayout& layout) {
                          const Workspace<T> packed(c.rows() * round_up(layout.channels, table.vector));
                          table.pack_weight(packed.data(), weight + from, layout);
-                         table.winograd_weight(u + to / c.taps(), plane, packed.data(), layout.channels, c.reduced);
+                         table.winograd_weight(u + to / c.taps(), weight_plane<T>(c), packed.data(), layout.channels,
+                                               c.reduced);
                        });
 }
 
@@ -148,9 +172,14 @@ template <class T, class F> void for_stretches(const Tiling<T>& tiling, int64_t 
   }
 }
 
-constexpr int64_t kBytesOfBox = 1 << 20;       // of the matrices that one thread works on
+constexpr int64_t kBytesOfBox = 512 << 10;       // of the planes that one thread works on
 constexpr int64_t kBytesOfStretch = 8 << 20;   // of those that all threads share
 constexpr int64_t kBytesOfWeights = 4 << 20;  // transformed weights beyond this are read once a stretch, not once a box
+constexpr int64_t kBytesOfSums = 640 << 10;   // of a weight gradient's sums that a thread keeps for itself
+
+BoxLimits limits_of(int64_t window_bytes, int64_t value_bytes, int64_t most) {
+  return {.window = window_bytes / value_bytes, .units = kConvUnits, .fewest = 14, .most = most};
+}
 
 }  // namespace
 
@@ -161,99 +190,129 @@ constexpr int64_t kBytesOfWeights = 4 << 20;  // transformed weights beyond this
 template <class T>
 void winograd(const Correlation& c, const Dims3& kernel, Image<const T> x, const ConvWeight& weight,
               const Epilogue<T>& epilogue, Image<T> y) {
-  const ConvKernels<T>& table = kernels<T>().conv;
-  const int64_t plane = transformed_plane<T>(c), panels = ceil_div(c.channels, table.panel);
+  const int64_t panel = kernels<T>().conv.panel, plane = weight_plane<T>(c), panels = ceil_div(c.channels, panel);
   constexpr int64_t kTransformed = 1;
   const Ref<DerivedBuffer> kept =
       derived_buffer<T>(weight.values, packing_key(c, kernel, weight, kTransformed), kWinogradPlanes * plane,
                         weight.keep, [&](T* to) { transform_weight(c, kernel, weight.data<T>(), to); });
   const T* const u = kept->values.data<T>();
 
-  const int64_t v_pitch = pitch_of<T>(c.reduced), m_pitch = pitch_of<T>(c.channels);
-  const int64_t tile_bytes = kWinogradPlanes * (v_pitch + m_pitch) * int64_t(sizeof(T));
   const bool large = kWinogradPlanes * plane * int64_t(sizeof(T)) > kBytesOfWeights;
-  const int64_t most = std::max<int64_t>(28, (large ? kBytesOfStretch / 8 : kBytesOfBox) / tile_bytes);
-  const Tiling<T> tiling(c, {.window = kBytesOfBox / 2 / int64_t(sizeof(T)), .units = 8, .fewest = 14, .most = most},
-                         x);
+  const int64_t most = std::max<int64_t>(28, (large ? kBytesOfStretch / 8 : kBytesOfBox) / tile_bytes<T>(c));
+  const Tiling<T> tiling(c, limits_of(kBytesOfBox / 2, sizeof(T), most), x);
   const bool parallel = worth_threads<T>(double(tiling.first_tile(tiling.boxes())) * double(kWinogradPlanes * plane));
-  const auto finish = [&](int64_t box, int64_t first, int64_t channels, const T* m, int64_t m_plane, int64_t pitch) {
+  const auto finish = [&](int64_t box, int64_t first, int64_t channels, const T* m, const Planes<T>& layout) {
     Image<T> part = y;
     part.data += first;
-    tiling.output(box, m, m_plane, pitch, part, channels, from_channel(epilogue, first));
+    tiling.output(box, m, layout.plane, layout.pitch, part, channels, from_channel(epilogue, first));
   };
   if (large) {
-    const int64_t at_once = std::max<int64_t>(64, kBytesOfStretch / tile_bytes);
-    const Workspace<T> matrices(kWinogradPlanes * (v_pitch + m_pitch) * (at_once + most));
+    const int64_t at_once = std::max<int64_t>(64, kBytesOfStretch / tile_bytes<T>(c));
+    const Workspace<T> v(Planes<T>(at_once + most, c.reduced).values());
+    const Workspace<T> m(Planes<T>(at_once + most, c.channels).values());
     for_stretches(tiling, at_once, [&](int64_t from, int64_t to, int64_t tiles) {
-      T *const v = matrices.data(), *const m = v + kWinogradPlanes * tiles * v_pitch;
-      const int64_t start = tiling.first_tile(from);
+      const Planes<T> of_v(tiles, c.reduced), of_m(tiles, c.channels);
+      const auto row = [&](int64_t i) { return tiling.first_tile(from + i) - tiling.first_tile(from); };
       for_units(to - from, parallel, [&](int64_t i) {
-        tiling.input(from + i, v + (tiling.first_tile(from + i) - start) * v_pitch, tiles * v_pitch, v_pitch);
+        tiling.input(from + i, v.data() + row(i) * of_v.pitch, of_v.plane, of_v.pitch);
       });
       for_units(kWinogradPlanes * panels, parallel, [&](int64_t unit) {
-        const int64_t i = unit / panels, j = unit % panels * table.panel;
-        multiply(tiles, std::min(table.panel, c.channels - j), c.reduced, v + i * tiles * v_pitch, v_pitch,
-                 u + i * plane + j * c.reduced, m + i * tiles * m_pitch + j, m_pitch);
+        const int64_t i = unit / panels, j = unit % panels * panel;
+        multiply(tiles, std::min(panel, c.channels - j), c.reduced, v.data() + i * of_v.plane, of_v.pitch,
+                 u + i * plane + j * c.reduced, m.data() + i * of_m.plane + j, of_m.pitch);
       });
-      for_units(to - from, parallel, [&](int64_t i) {
-        finish(from + i, 0, c.channels, m + (tiling.first_tile(from + i) - start) * m_pitch, tiles * m_pitch, m_pitch);
-      });
+      for_units(to - from, parallel,
+                [&](int64_t i) { finish(from + i, 0, c.channels, m.data() + row(i) * of_m.pitch, of_m); });
     });
     return;
   }
-  const int64_t parts = std::min(panels, ceil_div(4, tiling.boxes())), part = ceil_div(panels, parts) * table.panel;
+  const int64_t parts = std::min(panels, ceil_div(4, tiling.boxes())), part = ceil_div(panels, parts) * panel;
   for_units(tiling.boxes() * parts, parallel, [&](int64_t unit) {
     const int64_t box = unit / parts, tiles = tiling.tiles(box);
     const int64_t first = unit % parts * part, channels = std::min(c.channels, first + part) - first;
     if (channels <= 0) return;
-    const int64_t v_plane = tiles * v_pitch, pitch = pitch_of<T>(channels), m_plane = tiles * pitch;
-    const Workspace<T> matrices(kWinogradPlanes * (v_plane + m_plane));
-    T *const v = matrices.data(), *const m = v + kWinogradPlanes * v_plane;
-    tiling.input(box, v, v_plane, v_pitch);
+    const Planes<T> of_v(tiles, c.reduced), of_m(tiles, channels);
+    const Workspace<T> v(of_v.values()), m(of_m.values());
+    tiling.input(box, v.data(), of_v.plane, of_v.pitch);
     for (int64_t i = 0; i < kWinogradPlanes; ++i)
-      multiply(tiles, channels, c.reduced, v + i * v_plane, v_pitch, u + i * plane + first * c.reduced,
-               m + i * m_plane, pitch);
-    finish(box, first, channels, m, m_plane, pitch);
+      multiply(tiles, channels, c.reduced, v.data() + i * of_v.plane, of_v.pitch, u + i * plane + first * c.reduced,
+               m.data() + i * of_m.plane, of_m.pitch);
+    finish(box, first, channels, m.data(), of_m);
   });
 }
 
-// Stretches of boxes: x and y are transformed, and for each of the 36 planes and panel of channels the sum over tiles
-// of their products is added to what came before.
-template <class T> void winograd_weight(const ConvShape& s, Image<const T> x, Image<const T> y, T* weight) {
+namespace {
+
+// Each part of the boxes has sums of its own, and a thread takes a box through all steps while it is in its cache.
+template <class T>
+void weight_by_parts(const Correlation& c, const Dims3& kernel, Image<const T> x, const Image<const T>& y, T* weight) {
   const ConvKernels<T>& table = kernels<T>().conv;
-  const Correlation c = forward_correlation(s);
-  const int64_t plane = transformed_plane<T>(c), panels = ceil_div(c.channels, table.panel);
-  const int64_t v_pitch = pitch_of<T>(c.reduced), g_pitch = pitch_of<T>(c.channels);
-  const int64_t tile_bytes = kWinogradPlanes * (v_pitch + g_pitch) * int64_t(sizeof(T));
-  const int64_t at_once = std::max<int64_t>(56, kBytesOfStretch / tile_bytes),
+  const int64_t plane = weight_plane<T>(c), group = packed_group<T>(c);
+  const int64_t most = std::max<int64_t>(28, kBytesOfBox / tile_bytes<T>(c));
+  const Tiling<T> tiling(c, limits_of(kBytesOfBox / 2, sizeof(T), most), x);
+  const int64_t boxes = tiling.boxes(), parts = std::min(boxes, kConvUnits);
+  const bool parallel = worth_threads<T>(double(tiling.first_tile(boxes)) * double(kWinogradPlanes * plane));
+  const Workspace<T> sums(parts * group);
+  for_units(parts, parallel, [&](int64_t part) {
+    const Workspace<T> u(kWinogradPlanes * plane);
+    const int64_t from = boxes * part / parts, to = boxes * (part + 1) / parts;
+    for (int64_t box = from; box < to; ++box) {
+      const int64_t tiles = tiling.tiles(box);
+      const Planes<T> of_v(tiles, c.reduced), of_g(tiles, c.channels);
+      const Workspace<T> v(of_v.values()), g(of_g.values());
+      tiling.input(box, v.data(), of_v.plane, of_v.pitch);
+      tiling.gradient(box, g.data(), of_g.plane, of_g.pitch, y);
+      for (int64_t i = 0; i < kWinogradPlanes; ++i)
+        for (int64_t j = 0; j < c.channels; j += table.panel)
+          multiply_tiles(tiles, c.reduced, std::min(table.panel, c.channels - j), v.data() + i * of_v.plane, of_v.pitch,
+                         g.data() + i * of_g.plane + j, of_g.pitch, u.data() + i * plane + j * c.reduced, box > from);
+    }
+    table.winograd_weight_gradient(sums.data() + part * group, u.data(), plane, c.channels, c.reduced);
+  });
+  unpack_weight(c, kernel, sums.data(), parts, weight);
+}
+
+// All threads take a stretch of boxes through one step after the other, and share the sums: for each of the 36 planes
+// and panel of channels, a stretch is added to what came before.
+template <class T>
+void weight_by_planes(const Correlation& c, const Dims3& kernel, Image<const T> x, const Image<const T>& y, T* weight) {
+  const ConvKernels<T>& table = kernels<T>().conv;
+  const int64_t plane = weight_plane<T>(c), panels = ceil_div(c.channels, table.panel);
+  const int64_t at_once = std::max<int64_t>(56, kBytesOfStretch / tile_bytes<T>(c)),
                 most = std::max<int64_t>(14, at_once / 8);
-  const Tiling<T> tiling(c, {.window = kBytesOfBox / 2 / int64_t(sizeof(T)), .units = 8, .fewest = 14, .most = most},
-                         x);
+  const Tiling<T> tiling(c, limits_of(kBytesOfBox / 2, sizeof(T), most), x);
   const bool parallel = worth_threads<T>(double(tiling.first_tile(tiling.boxes())) * double(kWinogradPlanes * plane));
-  const Workspace<T> matrices(kWinogradPlanes * (v_pitch + g_pitch) * (at_once + most)), u(kWinogradPlanes * plane);
+  const Workspace<T> v(Planes<T>(at_once + most, c.reduced).values());
+  const Workspace<T> g(Planes<T>(at_once + most, c.channels).values());
+  const Workspace<T> u(kWinogradPlanes * plane);
   for_stretches(tiling, at_once, [&](int64_t from, int64_t to, int64_t tiles) {
-    T *const v = matrices.data(), *const g = v + kWinogradPlanes * tiles * v_pitch;
-    const int64_t start = tiling.first_tile(from);
+    const Planes<T> of_v(tiles, c.reduced), of_g(tiles, c.channels);
     for_units(to - from, parallel, [&](int64_t i) {
-      const int64_t row = tiling.first_tile(from + i) - start;
-      tiling.input(from + i, v + row * v_pitch, tiles * v_pitch, v_pitch);
-      tiling.gradient(from + i, g + row * g_pitch, tiles * g_pitch, g_pitch, y);
+      const int64_t row = tiling.first_tile(from + i) - tiling.first_tile(from);
+      tiling.input(from + i, v.data() + row * of_v.pitch, of_v.plane, of_v.pitch);
+      tiling.gradient(from + i, g.data() + row * of_g.pitch, of_g.plane, of_g.pitch, y);
     });
     for_units(kWinogradPlanes * panels, parallel, [&](int64_t unit) {
-      const int64_t i = unit / panels, j = unit % panels * table.panel, n = std::min(table.panel, c.channels - j);
-      kernels<T>().gemm.block({.m = c.reduced, .n = n, .k = tiles, .a = v + i * tiles * v_pitch, .a_rs = 1,
-                               .a_cs = v_pitch, .a_packed = false, .b = g + i * tiles * g_pitch + j, .b_rs = g_pitch,
-                               .b_cs = 1, .b_packed = false, .c = u.data() + i * plane + j * c.reduced,
-                               .c_rs = round_up(n, table.vector), .alpha = 1, .beta = T(from > 0 ? 1 : 0),
-                               .epilogue = {}});
+      const int64_t i = unit / panels, j = unit % panels * table.panel;
+      multiply_tiles(tiles, c.reduced, std::min(table.panel, c.channels - j), v.data() + i * of_v.plane, of_v.pitch,
+                     g.data() + i * of_g.plane + j, of_g.pitch, u.data() + i * plane + j * c.reduced, from > 0);
     });
   });
   for_weight_panels<T>(
-      c, s.kernel, kWinogradPlanes / c.taps(), [&](int64_t to, int64_t at, const ConvWeightLayout& layout) {
+      c, kernel, kWinogradPlanes / c.taps(), [&](int64_t to, int64_t at, const ConvWeightLayout& layout) {
         const Workspace<T> packed(c.rows() * round_up(layout.channels, table.vector));
         table.winograd_weight_gradient(packed.data(), u.data() + at / c.taps(), plane, layout.channels, c.reduced);
         table.unpack_weight(weight + to, packed.data(), 1, 0, layout);
       });
+}
+
+}  // namespace
+
+// x and y are transformed, and the products of their tiles are summed for each of the 36 planes.
+template <class T> void winograd_weight(const ConvShape& s, Image<const T> x, Image<const T> y, T* weight) {
+  const Correlation c = forward_correlation(s);
+  const bool small = kWinogradPlanes * weight_plane<T>(c) * int64_t(sizeof(T)) <= kBytesOfSums;
+  (small ? weight_by_parts<T> : weight_by_planes<T>)(c, s.kernel, x, y, weight);
 }
 
 #define INSTANTIATE(T)                                                                                           \
