@@ -71,7 +71,9 @@ void direct_forward(const ConvShape& s, Image<const T> x, const ConvWeight& weig
 template <class T>
 void direct_input(const ConvShape& s, Image<const T> y, const ConvWeight& weight, const T* bias, Image<T> x) {
   if (wants_scatter<T>(s)) return scatter_input(s, y, weight.data<T>(), bias, x);
-  for (const Correlation& c : input_correlations(s)) correlate(c, s.kernel, y, weight, {.row_bias = bias}, x);
+  for (const Correlation& c : input_correlations(s))
+    if (wants_scatter_taps(c)) scatter_taps(c, s.kernel, y, weight, bias, x);
+    else correlate(c, s.kernel, y, weight, {.row_bias = bias}, x);
 }
 
 // ---- the weights' gradient -----------------------------------------------------------------------------------------

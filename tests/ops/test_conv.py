@@ -94,13 +94,20 @@ ROADS = [
     ((2, 5, 13, 12), 40, (3, 2), {"stride": 2, "groups": 5}),
     ((1, 6, 9, 9), 54, (3, 3), {"dilation": 2, "groups": 6}),
     ((2, 4, 5, 6, 7), 12, (2, 3, 3), {"padding": 1, "groups": 4}),
+    ((9, 20, 5, 5), 40, (3, 3), {}),
+    ((1, 70, 6, 5), 36, (3, 5), {}),
+    ((2, 64, 4, 4), 96, (3, 3), {"groups": 2}),
+    ((3, 40, 7, 7), 33, (3, 3), {"stride": 2, "dilation": 2}),
+    ((2, 8, 3, 4, 5), 32, (2, 3, 3), {}),
+    ((4, 10, 6), 50, (4,), {}),
 ]
 
 
 @pytest.mark.parametrize(("shape", "filters", "kernel", "kwargs"), ROADS)
 @pytest.mark.parametrize("format", ["contiguous", "channels last"])
-def test_few_channels_and_few_filters_a_channel(shape, filters, kernel, kwargs, format, torch_or_fail):
-    """Input gradients of few channels, and a few filters for each channel: all three forms, and the transposed."""
+def test_roads_of_their_own(shape, filters, kernel, kwargs, format, torch_or_fail):
+    """Input gradients of few channels or of filters nearly as large as the image, and a few filters for each channel:
+    all three forms, and the transposed."""
     torch, spatial, groups = torch_or_fail, len(kernel), kwargs.get("groups", 1)
     x, w = draw(*shape), draw(filters, shape[1] // groups, *kernel, seed=1)
     b, back = draw(filters, seed=2), draw(shape[1], seed=3)
