@@ -138,6 +138,7 @@ def units(objects: Path) -> list[Unit]:
                 command += openmp()[0]
             if folder == "bindings":  # the only place that knows Python
                 command += ["-isystem", sysconfig.get_path("include"), "-isystem", pybind11.get_include()]
+                command += ["-DNDEBUG"]  # else pybind11 asks about the GIL at each reference
             result.append(Unit(source, isa, command, objects / isa / source.relative_to(CSRC).with_suffix(".o")))
     return result
 
