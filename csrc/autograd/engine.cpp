@@ -93,9 +93,13 @@ class Run {
           c.grad = task.grads.size() > c.edge.input ? task.grads[c.edge.input] : Tensor();
           c.reached = true;
         }
-    const bool capture_only = captures_ && (node.sequence == UINT64_MAX || !on_path_below(node));
+    const uint64_t wanted = captures_ ? inputs_on_path(node) : ~uint64_t(0);
+    const bool capture_only = captures_ && (node.sequence == UINT64_MAX || wanted == 0);
     Tensors results(node.edges.size(), Tensor());
-    if (!capture_only) results = apply(node, task.grads);
+    if (!capture_only) {
+      const WantedInputs guard(wanted);
+      results = apply(node, task.grads);
+    }
     task.grads.clear();
     for (size_t i = 0; i < node.edges.size(); ++i) {
       const Edge& e = node.edges[i];
@@ -111,10 +115,13 @@ class Run {
     if (!options_.retain_graph && !capture_only) node.release();
   }
 
-  bool on_path_below(const Node& node) {
-    for (const Edge& e : node.edges)
-      if (e.node && tasks_[e.node.get()].needed) return true;
-    return false;
+  // Inputs beyond the last bit share it.
+  uint64_t inputs_on_path(const Node& node) {
+    uint64_t found = 0;
+    for (size_t i = 0; i < node.edges.size(); ++i)
+      if (const Edge& e = node.edges[i]; e.node && tasks_[e.node.get()].needed)
+        found |= uint64_t(1) << std::min<size_t>(i, 63);
+    return found;
   }
 
   static void run_tensor_hooks(Node& node, Tensors& grads) {

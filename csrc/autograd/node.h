@@ -139,6 +139,20 @@ struct CurrentNode {
   Node* before;
 };
 
+// Whether the node being run leads to a requested gradient through this input; without requests, always. For
+// operations that would otherwise compute a costly gradient for nobody.
+bool wanted(size_t input);
+// Set by the engine around each node: bit i for input i.
+class WantedInputs {
+ public:
+  explicit WantedInputs(uint64_t inputs);
+  ~WantedInputs();
+  WantedInputs(const WantedInputs&) = delete;
+
+ private:
+  uint64_t before_;
+};
+
 template <class F> Tensors FunctionNode<F>::apply(const Tensors& grads) {
   if (!backward) fail_released(name);
   CurrentNode current(this);

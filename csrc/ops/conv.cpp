@@ -29,6 +29,7 @@ Tensor with_channels_last(const Tensor& x) {
 
 ConvWeight weight_of(const Tensor& weight, bool keep) { return {dense(weight), keep && !autograd::needed(weight)}; }
 
+using autograd::wanted;
 bool wants(const Tensor& t) { return t.defined() && autograd::requires_grad(t); }
 
 // A bias' gradient: y's summed over everything but channels.
@@ -112,8 +113,8 @@ Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const
     autograd::record(
         "ConvolutionBackward", y, {x, weight, bias},
         [=, x = autograd::save(ww ? x : Tensor()), w = autograd::save(wx ? weight : Tensor())](const Tensor& g) {
-          return Tensors{wx ? convolve_input(g, w, Tensor(), s, false) : Tensor(),
-                         ww ? convolve_weight(x, g, s) : Tensor(), wb ? channel_sum(g) : Tensor()};
+          return Tensors{wx && wanted(0) ? convolve_input(g, w, Tensor(), s, false) : Tensor(),
+                         ww && wanted(1) ? convolve_weight(x, g, s) : Tensor(), wb ? channel_sum(g) : Tensor()};
         });
   }
   return y;
@@ -141,8 +142,8 @@ Tensor convolve_input(const Tensor& y, const Tensor& weight, const Tensor& bias,
     autograd::record(
         "ConvolutionInputBackward", x, {y, weight, bias},
         [=, y = autograd::save(ww ? y : Tensor()), w = autograd::save(wy ? weight : Tensor())](const Tensor& g) {
-          return Tensors{wy ? convolve(g, w, Tensor(), s, false) : Tensor(), ww ? convolve_weight(g, y, s) : Tensor(),
-                         wb ? channel_sum(g) : Tensor()};
+          return Tensors{wy && wanted(0) ? convolve(g, w, Tensor(), s, false) : Tensor(),
+                         ww && wanted(1) ? convolve_weight(g, y, s) : Tensor(), wb ? channel_sum(g) : Tensor()};
         });
   }
   return x;
@@ -168,8 +169,8 @@ Tensor convolve_weight(const Tensor& x, const Tensor& y, const ConvShape& s) {
     autograd::record(
         "ConvolutionWeightBackward", w, {x, y},
         [=, x = autograd::save(wy ? x : Tensor()), y = autograd::save(wx ? y : Tensor())](const Tensor& g) {
-          return Tensors{wx ? convolve_input(y, g, Tensor(), s, false) : Tensor(),
-                         wy ? convolve(x, g, Tensor(), s, false) : Tensor()};
+          return Tensors{wx && wanted(0) ? convolve_input(y, g, Tensor(), s, false) : Tensor(),
+                         wy && wanted(1) ? convolve(x, g, Tensor(), s, false) : Tensor()};
         });
   }
   return w;

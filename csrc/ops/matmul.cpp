@@ -15,6 +15,8 @@ namespace pydl {
 
 namespace {
 
+using autograd::wanted;
+
 void check_same_dtype(const char* op, const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype()) fail(op, ": expected operands of one dtype, got ", a, " and ", b);
 }
@@ -93,7 +95,7 @@ Tensor mm(const Tensor& a, const Tensor& b, const Out& out) {
   if (out.fresh() && autograd::needed(a, b)) {
     const bool wants_a = autograd::requires_grad(a), wants_b = autograd::requires_grad(b);
     autograd::record("MmBackward", c, {a, b}, [=, a = autograd::save(wants_b ? a : Tensor()), b = autograd::save(wants_a ? b : Tensor())](const Tensor& g) {
-      return Tensors{wants_a ? mm(g, t(b)) : Tensor(), wants_b ? mm(t(a), g) : Tensor()};
+      return Tensors{wants_a && wanted(0) ? mm(g, t(b)) : Tensor(), wants_b && wanted(1) ? mm(t(a), g) : Tensor()};
     });
   }
   return c;
@@ -110,7 +112,7 @@ Tensor bmm(const Tensor& a, const Tensor& b, const Out& out) {
   if (out.fresh() && autograd::needed(a, b)) {
     const bool wants_a = autograd::requires_grad(a), wants_b = autograd::requires_grad(b);
     autograd::record("BmmBackward", c, {a, b}, [=, a = autograd::save(wants_b ? a : Tensor()), b = autograd::save(wants_a ? b : Tensor())](const Tensor& g) {
-      return Tensors{wants_a ? bmm(g, transpose(b, 1, 2)) : Tensor(), wants_b ? bmm(transpose(a, 1, 2), g) : Tensor()};
+      return Tensors{wants_a && wanted(0) ? bmm(g, transpose(b, 1, 2)) : Tensor(), wants_b && wanted(1) ? bmm(transpose(a, 1, 2), g) : Tensor()};
     });
   }
   return c;
@@ -210,7 +212,7 @@ Tensor linear_with(const Tensor& x, const Tensor& weight, const Tensor& bias, co
                      [=, x = autograd::save(wants_w ? x : Tensor()), w = autograd::save(wants_x ? weight : Tensor())](const Tensor& g) {
       const Tensor g2 = g.dim() == 2 ? g : reshape(g, Dims{rows, out_features});
       Tensors grads{Tensor(), Tensor(), Tensor()};
-      if (wants_x) {
+      if (wants_x && wanted(0)) {
         grads[0] = mm(g2, w);
         if (g.dim() != 2) {
           Dims shape(g.sizes());
@@ -218,7 +220,7 @@ Tensor linear_with(const Tensor& x, const Tensor& weight, const Tensor& bias, co
           grads[0] = reshape(grads[0], shape);
         }
       }
-      if (wants_w) grads[1] = mm(t(g2), g.dim() == 2 ? x.get() : reshape(x, Dims{rows, in_features}));
+      if (wants_w && wanted(1)) grads[1] = mm(t(g2), g.dim() == 2 ? x.get() : reshape(x, Dims{rows, in_features}));
       if (wants_b) grads[2] = sum(g2, Dims{0});
       return grads;
     });

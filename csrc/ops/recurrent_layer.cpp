@@ -239,7 +239,7 @@ LayerResult recurrent_layer(const Layer& layer, const Tensor& input, const Tenso
         Tensor* const slots[] = {&wanted.x, &wanted.h0, &wanted.c0, &wanted.weights.ih, &wanted.weights.hh,
                                  &wanted.weights.b_ih, &wanted.weights.b_hh, &wanted.weights.hr};
         for (size_t i = 0; i < in.size(); ++i)
-          if (in[i].defined() && autograd::requires_grad(in[i])) *slots[i] = in[i];
+          if (in[i].defined() && autograd::requires_grad(in[i]) && autograd::wanted(i)) *slots[i] = in[i];
         for (Tensor& operand : in) operand = dense(operand);
         LayerGradients g = recurrent_backward(layer, in[0], in[1], in[2], {in[3], in[4], in[5], in[6], in[7]}, out.get(), kept,
                                               grads[0], grads[1], grads.size() > 2 ? grads[2] : Tensor(), wanted);

@@ -155,6 +155,29 @@ def test_unused_inputs():
         pydl.autograd.grad((x * 2).sum(), pydl.ones(1), allow_unused=True)
 
 
+def test_costly_gradients_that_nobody_asked_for_are_left_out():
+    x, w, k = pydl.randn(4, 3), pydl.randn(5, 3), pydl.randn(2, 1, 2, 2)
+    functional = pydl.nn.functional
+    for operation, a, b in ((pydl.mm, x, w.T.clone()), (pydl.bmm, x[None], w.T.clone()[None]), (functional.linear, x, w),
+                            (functional.conv2d, x[None, None], k)):
+        a, b = a.clone().requires_grad_(), b.requires_grad_()
+        y = operation(a, b)
+        computed = []
+        y.grad_fn.register_hook(lambda grads, _: computed.append([g is not None for g in grads[:2]]))
+        both = pydl.autograd.grad(y.sum(), (a, b), retain_graph=True)
+        (first,), (second,) = (pydl.autograd.grad(y.sum(), t, retain_graph=True) for t in (a, b))
+        assert computed == [[True, True], [True, False], [False, True]]
+        assert pydl.equal(first, both[0]) and pydl.equal(second, both[1])
+        (penalty,) = pydl.autograd.grad((first := pydl.autograd.grad(y.sum(), a, create_graph=True)[0]).sum(), b)
+        assert first.requires_grad and penalty.shape == b.shape
+    lstm = pydl.nn.LSTM(3, 4)
+    sequence = pydl.randn(6, 2, 3, requires_grad=True)
+    out = lstm(sequence)[0].sum()
+    (dx,) = pydl.autograd.grad(out, sequence, retain_graph=True)
+    out.backward()
+    assert pydl.equal(dx, sequence.grad) and lstm.weight_hh_l0.grad is not None
+
+
 def test_create_graph():
     x = leaf(2.0)
     (g,) = pydl.autograd.grad((x**3).sum(), x, create_graph=True)
