@@ -12,14 +12,15 @@ from pydl.autograd import function, grad_mode, graph
 from pydl.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from pydl.autograd.function import Function, once_differentiable
 from pydl.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from pydl.autograd.variable import Variable
 
 if TYPE_CHECKING:
     from pydl.autograd import functional
     from pydl.autograd.gradcheck import gradcheck, gradgradcheck
 
 __all__ = [
-    "Function", "backward", "detect_anomaly", "enable_grad", "function", "functional", "grad", "grad_mode", "gradcheck",
-    "gradgradcheck", "graph", "inference_mode", "no_grad", "once_differentiable", "set_detect_anomaly",
+    "Function", "Variable", "backward", "detect_anomaly", "enable_grad", "function", "functional", "grad", "grad_mode",
+    "gradcheck", "gradgradcheck", "graph", "inference_mode", "no_grad", "once_differentiable", "set_detect_anomaly",
     "set_grad_enabled",
 ]  # fmt: skip
 
@@ -49,18 +50,25 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
     """The gradients of the sum of `outputs` with respect to `inputs`, whose `grad` stays as it is.
 
     An input that the outputs do not depend on raises, unless `allow_unused` gives None or `materialize_grads` zeros.
+    `only_inputs=False`, which PyTorch has given up, and `is_grads_batched=True` raise NotImplementedError.
 
     >>> import pydl
     >>> x = pydl.tensor(3.0, requires_grad=True)
     >>> pydl.autograd.grad(x * x, x)
     (tensor(6.),)
     """
+    if not only_inputs:
+        raise NotImplementedError("grad: expected only_inputs=True, got False; backward() reaches the other leaves")
+    if is_grads_batched:
+        raise NotImplementedError("grad: expected is_grads_batched=False, got True; call grad() for each gradient")
     if materialize_grads and allow_unused is False:
         raise ValueError("grad: expected allow_unused to be True or None with materialize_grads=True, got False")
     retain = create_graph if retain_graph is None else retain_graph

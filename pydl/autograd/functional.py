@@ -110,21 +110,47 @@ def _jacobian(
     return outputs, tuple(blocks)
 
 
-def jacobian(func: _Function, inputs: Any, create_graph: bool = False, strict: bool = False) -> Any:
+def _check_strategy(op: str, name: str, strategy: str) -> None:
+    if strategy == "forward-mode":
+        raise NotImplementedError(f"{op}: expected {name}='reverse-mode', got 'forward-mode'")
+    if strategy != "reverse-mode":
+        raise ValueError(f"{op}: expected {name} 'reverse-mode', got {strategy!r}")
+
+
+def jacobian(
+    func: _Function,
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
     """All first derivatives of `func`: for each output and input a tensor of shape output.shape + input.shape.
+
+    The rows are computed one by one: `vectorize`, which asks PyTorch for all at once, changes nothing about the result.
+    The strategy "forward-mode" raises NotImplementedError.
 
     >>> import pydl
     >>> pydl.autograd.functional.jacobian(lambda x: x * x, pydl.tensor([1.0, 2.0]))
     tensor([[2., 0.],
             [0., 4.]])
     """
+    _check_strategy("jacobian", "strategy", strategy)
     with pydl.enable_grad():
         outputs, blocks = _jacobian(func, _leaves(inputs, create_graph), create_graph, strict)
     return _like(tuple(_like(_finished(row, create_graph), inputs) for row in blocks), outputs)
 
 
-def hessian(func: _Function, inputs: Any, create_graph: bool = False, strict: bool = False) -> Any:
-    """All second derivatives of a function with one scalar output."""
+def hessian(
+    func: _Function,
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
+    """All second derivatives of a function with one scalar output; `vectorize` and the strategy as in `jacobian`."""
+    _check_strategy("hessian", "outer_jacobian_strategy", outer_jacobian_strategy)
 
     def gradient(*leaves: Tensor) -> _Tensors:
         return _scalar_gradient(func, leaves, "hessian", strict)

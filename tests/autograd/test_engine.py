@@ -145,6 +145,29 @@ def test_grad_of_an_inner_value():
     assert g.tolist() == [12]
 
 
+def test_grad_takes_the_arguments_that_pytorch_has():
+    x = pydl.tensor([1.0, 2.0], requires_grad=True)
+    y = x * x
+    (g,) = pydl.autograd.grad(y, x, pydl.ones(2), create_graph=True, retain_graph=True, only_inputs=True)
+    assert g.tolist() == [2, 4] and g.requires_grad
+    positional = pydl.autograd.grad(y, [x, pydl.ones(1, requires_grad=True)], pydl.ones(2), True, False, True, True)
+    assert positional[0].tolist() == [2, 4] and positional[1] is None
+    with pytest.raises(NotImplementedError, match="grad: expected only_inputs=True, got False"):
+        pydl.autograd.grad(y, x, pydl.ones(2), only_inputs=False)
+    with pytest.raises(NotImplementedError, match="grad: expected is_grads_batched=False, got True"):
+        pydl.autograd.grad(y, x, pydl.ones(1, 2), is_grads_batched=True)
+
+
+def test_variable():
+    x = pydl.ones(2, requires_grad=True)
+    y = pydl.autograd.Variable(x * 2)
+    assert y.is_leaf and not y.requires_grad and isinstance(y, pydl.Tensor) and isinstance(y, pydl.autograd.Variable)
+    assert pydl.autograd.Variable(y, requires_grad=True).requires_grad and not y.requires_grad
+    assert pydl.autograd.Variable(y).data_ptr() == y.data_ptr()
+    with pytest.raises(TypeError, match="Variable: expected a Tensor, got float"):
+        pydl.autograd.Variable(3.0)
+
+
 def test_unused_inputs():
     x, y = leaf(1.0), leaf(1.0)
     with pytest.raises(RuntimeError):
@@ -204,6 +227,20 @@ def test_functional_helpers():
 
 
 # ---- Leaves and requires_grad ----------------------------------------------------------------------------------------
+
+def test_the_rows_of_a_jacobian_do_not_depend_on_vectorize():
+    x = pydl.tensor([1.0, 2.0])
+    for function in (pydl.autograd.functional.jacobian, pydl.autograd.functional.hessian):
+        def cube(x, of=function):
+            return x**3 if of is pydl.autograd.functional.jacobian else (x**3).sum()
+
+        assert function(cube, x, vectorize=True).equal(function(cube, x))
+        assert function(cube, x, False, False, False, "reverse-mode").equal(function(cube, x))
+        with pytest.raises(NotImplementedError, match="expected .*strategy='reverse-mode', got 'forward-mode'"):
+            function(cube, x, False, False, True, "forward-mode")
+        with pytest.raises(ValueError, match="got 'sideways'"):
+            function(cube, x, False, False, False, "sideways")
+
 
 def test_requires_grad_flags():
     x = pydl.ones(2)
