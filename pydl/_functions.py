@@ -122,12 +122,15 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
     """Running integrals of y by the trapezoidal rule; one element fewer than y along dim."""
     n = y.size(dim)
-    heights = y.narrow(dim, 1, n - 1) + y.narrow(dim, 0, n - 1)
+    areas = max(n - 1, 0)
+    heights = y.narrow(dim, n - areas, areas) + y.narrow(dim, 0, areas)
     if x is None:
         return _core.cumsum(heights, dim) * (dx / 2)
+    if x.size(0 if x.dim() == 1 else dim) != n:
+        raise _core.ShapeError(f"cumulative_trapezoid: expected an x for each y, got {x.shape} and {y.shape}")
     if x.dim() == 1:
         x = x.reshape([n if d == dim % y.dim() else 1 for d in range(y.dim())])
-    return _core.cumsum(heights * (x.narrow(dim, 1, n - 1) - x.narrow(dim, 0, n - 1)) / 2, dim)
+    return _core.cumsum(heights * (x.narrow(dim, n - areas, areas) - x.narrow(dim, 0, areas)) / 2, dim)
 
 
 def trapz(y: Tensor, x: Tensor | None = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:

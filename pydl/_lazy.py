@@ -41,10 +41,13 @@ _KEPT = {
         pca_lowrank pinverse qr slogdet svd svd_lowrank triangular_solve
     """,
     "nn.functional": """
-        adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout alpha_dropout_ avg_pool1d bilinear celu_
+        adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d bilinear celu_
         conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity
         feature_alpha_dropout group_norm max_pool1d max_pool2d max_pool3d native_channel_shuffle pairwise_distance pdist
         rrelu rrelu_ selu_
+    """,
+    "nn.functional._dropout": """
+        alpha_dropout_
     """,
     "serialization": """
         load save

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from support import missing
 
+import pydl
+from pydl._lazy import HOMES
+
 ROOT = Path(__file__).resolve().parents[2]
 CSRC = ROOT / "csrc"
 
@@ -94,6 +97,11 @@ def test_python_layers_point_downwards(layer: str):
         for name in imports(path):
             assert not any(name == f"pydl.{a}" or name.startswith(f"pydl.{a}.")
                 for a in above), f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_lazy_names_exist():
+    for name in HOMES:
+        getattr(pydl, name)
 
 
 def test_engine_does_not_lean_on_other_libraries():

@@ -190,6 +190,14 @@ def test_channels_drop_together(name, shape):
     assert (channels == channels[..., :1]).all() and len(np.unique(y)) == 2
 
 
+def test_alpha_dropout_in_place():
+    x = pydl.zeros(1000)
+    assert pydl.alpha_dropout_(x, 0.5, True) is x and len(x.unique()) == 2
+    assert pydl.alpha_dropout_(x, p=0.5, train=False) is x
+    with pytest.raises(ValueError, match="expected a probability"):
+        pydl.alpha_dropout_(x, 2.0, True)
+
+
 def test_dropout_limits():
     x = pydl.ones(10, requires_grad=True)
     for layer in (nn.Dropout(1.0), nn.AlphaDropout(1.0)):

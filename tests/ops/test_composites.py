@@ -46,6 +46,11 @@ VALUES: dict[str, tuple[Callable[[Any, Any], Any], np.ndarray]] = {
     "nonzero-tuple": (lambda lib, x: lib.nonzero(x > 0, as_tuple=True), X),
     "nonzero-scalar": (lambda lib, x: x[0, 0].nonzero(as_tuple=True), X),
     "range": (lambda lib, x: (lib.range(0, 5, 2), lib.range(5, 0, -1)), X),
+    "cumulative_trapezoid": (lambda lib, x: (lib.cumulative_trapezoid(x, x[0]), lib.cumulative_trapezoid(x, x)), X),
+    "cumulative_trapezoid-empty": (lambda lib, x: (lib.cumulative_trapezoid(x[:0], dim=0), lib.cumulative_trapezoid(
+        x[:, :0], x[0, :0]), lib.cumulative_trapezoid(x[:, :1])), X),
+    "cosine_similarity": (lambda lib, x: (lib.cosine_similarity(x, x[0]), lib.cosine_similarity(x, x[0], 0)), X),
+    "conv_tbc": (lambda lib, x: lib.conv_tbc(x.reshape(5, 2, 2), x[:3, :4].reshape(3, 2, 2), x[0, :2], 1), X),
     "fftfreq": (lambda lib, x: (lib.fft.fftfreq(5, 0.1), lib.fft.rfftfreq(6)), X),
     "fftshift": (lambda lib, x: (lib.fft.fftshift(x), lib.fft.ifftshift(x, dim=1)), X),
 } | {
@@ -53,7 +58,7 @@ VALUES: dict[str, tuple[Callable[[Any, Any], Any], np.ndarray]] = {
     for name in ("hann_window", "hamming_window", "blackman_window", "bartlett_window", "kaiser_window")
     for n in (0, 1, 8) for periodic in (True, False)
 }
-SMOOTH = ("gradient", "gradient-coordinates", "mvlgamma", "polygamma", "narrow_copy", "where-method")
+SMOOTH = ("gradient", "gradient-coordinates", "mvlgamma", "polygamma", "narrow_copy", "where-method", "conv_tbc")
 
 
 @pytest.mark.parametrize("name", VALUES)
