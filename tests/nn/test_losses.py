@@ -209,6 +209,22 @@ def test_warnings_and_errors():
         nn.HuberLoss(delta="1")
 
 
+def test_what_is_no_tensor_raises():
+    F, x = nn.functional, pydl.ones(2)
+    for loss in (
+        F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss, F.kl_div, F.poisson_nll_loss, F.hinge_embedding_loss,
+        F.binary_cross_entropy, F.binary_cross_entropy_with_logits, F.soft_margin_loss, F.multilabel_soft_margin_loss,
+        F.multi_margin_loss, F.multilabel_margin_loss,
+    ):
+        for args in ((x, 1.0), (1.0, x)):
+            with pytest.raises(TypeError, match=f"^{loss.__name__}: expected a Tensor, got float$"):
+                loss(*args)
+    for loss in (F.margin_ranking_loss, F.cosine_embedding_loss, F.triplet_margin_loss, F.gaussian_nll_loss,
+                 F.triplet_margin_with_distance_loss, F.bilinear):
+        with pytest.raises(TypeError, match=f"^{loss.__name__}: expected a Tensor, got ndarray$"):
+            loss(x, np.ones(2), x)
+
+
 def test_one_hot_and_distances():
     F, TF = nn.functional, torch.nn.functional
     index, x = classes(4, 2, 3), normal(5, 3)

@@ -8,7 +8,7 @@ from typing import Any
 import pydl
 from pydl import Tensor, autograd
 from pydl._core import nn as _nn
-from pydl.nn.functional._reduction import reduce_loss, resolve
+from pydl.nn.functional._reduction import check_tensors, reduce_loss, resolve
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss", "multi_margin_loss",
@@ -116,6 +116,7 @@ def binary_cross_entropy(
     `weight` broadcasts. Probabilities outside [0, 1] raise RuntimeError.
     """
     reduction = resolve("binary_cross_entropy", reduction, size_average, reduce)
+    check_tensors("binary_cross_entropy", input, target)
     if input.shape != target.shape:
         raise pydl.ShapeError(f"binary_cross_entropy: expected target of shape {input.shape}, got {target.shape}")
     if input.numel():
@@ -143,6 +144,7 @@ def binary_cross_entropy_with_logits(
     `weight` and `pos_weight`, the factor of the positive targets, broadcast.
     """
     reduction = resolve("binary_cross_entropy_with_logits", reduction, size_average, reduce)
+    check_tensors("binary_cross_entropy_with_logits", input, target)
     if input.shape != target.shape:
         raise pydl.ShapeError(
             f"binary_cross_entropy_with_logits: expected target of shape {input.shape}, got {target.shape}"
@@ -163,6 +165,7 @@ def soft_margin_loss(
 ) -> Tensor:
     """log(1 + exp(-t x)), t = 1 or -1; does not overflow."""
     reduction = resolve("soft_margin_loss", reduction, size_average, reduce)
+    check_tensors("soft_margin_loss", input, target)
     return reduce_loss(-_nn.logsigmoid(target * input), reduction)
 
 
@@ -176,6 +179,7 @@ def multilabel_soft_margin_loss(
 ) -> Tensor:
     """The mean over the last dimension of `binary_cross_entropy_with_logits`; `weight` is one factor per class."""
     reduction = resolve("multilabel_soft_margin_loss", reduction, size_average, reduce)
+    check_tensors("multilabel_soft_margin_loss", input, target)
     loss = (1 - target) * input - _nn.logsigmoid(input)
     if weight is not None:
         loss = loss * weight
@@ -194,6 +198,7 @@ def multi_margin_loss(
 ) -> Tensor:
     """sum over i != t of weight[t] max(0, margin - x[t] + x[i])^p / C, for scores (N, C) or (C), p = 1 or 2."""
     reduction = resolve("multi_margin_loss", reduction, size_average, reduce)
+    check_tensors("multi_margin_loss", input, target)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and tuple(weight.shape) != tuple(input.shape[-1:]):
@@ -225,6 +230,7 @@ def multilabel_margin_loss(
     `target` has the shape of `input`: the labels, then -1, after which nothing counts.
     """
     reduction = resolve("multilabel_margin_loss", reduction, size_average, reduce)
+    check_tensors("multilabel_margin_loss", input, target)
     if input.dim() not in (1, 2) or input.shape != target.shape:
         raise pydl.ShapeError(
             f"multilabel_margin_loss: expected scores (N, C) or (C) and a target of that shape, got {input.shape} and "

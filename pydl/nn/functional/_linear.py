@@ -5,6 +5,7 @@ from __future__ import annotations
 import pydl
 from pydl import Tensor
 from pydl._core import nn as _nn
+from pydl.nn.functional._reduction import check_tensors
 
 __all__ = ["bilinear", "layer_norm", "linear", "one_hot", "rms_norm"]
 
@@ -15,6 +16,7 @@ rms_norm = pydl.rms_norm
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x1^T W x2 + b: inputs (..., in1) and (..., in2), weight (out, in1, in2), result (..., out)."""
+    check_tensors("bilinear", input1, input2, weight)
     out, in1, in2 = weight.shape
     if input1.shape[:-1] != input2.shape[:-1] or input1.size(-1) != in1 or input2.size(-1) != in2:
         raise pydl.ShapeError(

@@ -7,7 +7,13 @@ import warnings
 import pydl
 from pydl import Tensor
 
-__all__ = ["reduce_loss", "reduce_weighted", "resolve", "warn_if_broadcast", "weighted"]
+__all__ = ["check_tensors", "reduce_loss", "reduce_weighted", "resolve", "warn_if_broadcast", "weighted"]
+
+
+def check_tensors(op: str, *values: Tensor) -> None:
+    for value in values:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{op}: expected a Tensor, got {type(value).__name__}")
 
 
 def resolve(op: str | None, reduction: str, size_average: bool | None, reduce: bool | None) -> str:

@@ -9,7 +9,14 @@ from collections.abc import Callable
 import pydl
 from pydl import Tensor
 from pydl.nn.functional._distance import pairwise_distance
-from pydl.nn.functional._reduction import reduce_loss, reduce_weighted, resolve, warn_if_broadcast, weighted
+from pydl.nn.functional._reduction import (
+    check_tensors,
+    reduce_loss,
+    reduce_weighted,
+    resolve,
+    warn_if_broadcast,
+    weighted,
+)
 
 __all__ = [
     "cosine_embedding_loss", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss",
@@ -28,6 +35,7 @@ def mse_loss(
 ) -> Tensor:
     """(x - t)^2, broadcast; times `weight`, whose sum then divides the mean."""
     reduction = resolve("mse_loss", reduction, size_average, reduce)
+    check_tensors("mse_loss", input, target)
     warn_if_broadcast("mse_loss", input, target)
     difference = input - target
     return reduce_weighted(difference * difference, weight, reduction)
@@ -43,6 +51,7 @@ def l1_loss(
 ) -> Tensor:
     """|x - t|, broadcast; times `weight`, whose sum then divides the mean."""
     reduction = resolve("l1_loss", reduction, size_average, reduce)
+    check_tensors("l1_loss", input, target)
     warn_if_broadcast("l1_loss", input, target)
     return reduce_weighted((input - target).abs(), weight, reduction)
 
@@ -57,6 +66,7 @@ def smooth_l1_loss(
 ) -> Tensor:
     """0.5 d^2 / beta where d = |x - t| < beta, else d - 0.5 beta (Girshick 2015)."""
     reduction = resolve("smooth_l1_loss", reduction, size_average, reduce)
+    check_tensors("smooth_l1_loss", input, target)
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss: expected beta >= 0, got {beta}")
     if beta == 0:
@@ -69,6 +79,7 @@ def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
     """0.5 d^2 where d = |x - t| < delta, else delta (d - 0.5 delta) (Huber 1964)."""
+    check_tensors("huber_loss", input, target)
     if delta <= 0:
         raise RuntimeError(f"huber_loss: expected delta > 0, got {delta}")
     warn_if_broadcast("huber_loss", input, target)
@@ -92,6 +103,7 @@ def kl_div(
 ) -> Tensor:
     """t (log t - x) with `input` in log space, `target` too with `log_target`; "batchmean" is the definition's mean."""
     reduction = resolve("kl_div", reduction, size_average, reduce)
+    check_tensors("kl_div", input, target)
     if reduction == "mean":
         warnings.warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support size."
@@ -117,6 +129,7 @@ def poisson_nll_loss(
 ) -> Tensor:
     """exp(x) - t x, or x - t log(x + eps) without `log_input`; `full` adds Stirling's formula where t > 1."""
     reduction = resolve("poisson_nll_loss", reduction, size_average, reduce)
+    check_tensors("poisson_nll_loss", input, target)
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
         stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
@@ -137,6 +150,7 @@ def gaussian_nll_loss(
     `var` has the shape of `input`, or that shape with ones in it, or lacks its last dimension. The limit `eps` does not
     stop the gradient of `var`. Negative variances raise ValueError.
     """
+    check_tensors("gaussian_nll_loss", input, target)
     if not isinstance(var, Tensor):
         var = pydl.full_like(input, var)
     elif var.shape != input.shape:
@@ -169,6 +183,7 @@ def hinge_embedding_loss(
 ) -> Tensor:
     """x where t = 1, max(0, margin - x) where t = -1."""
     reduction = resolve("hinge_embedding_loss", reduction, size_average, reduce)
+    check_tensors("hinge_embedding_loss", input, target)
     apart = (margin - input).clamp(min=0).masked_fill(target == 1, 0.0)
     return reduce_loss(apart + input.masked_fill(target == -1, 0.0), reduction)
 
@@ -184,6 +199,7 @@ def margin_ranking_loss(
 ) -> Tensor:
     """max(0, -t (x1 - x2) + margin), t = 1 or -1."""
     reduction = resolve("margin_ranking_loss", reduction, size_average, reduce)
+    check_tensors("margin_ranking_loss", input1, input2, target)
     if not input1.dim() == input2.dim() == target.dim():
         raise pydl.ShapeError(
             f"margin_ranking_loss: expected tensors of the same number of dimensions, got input1: {input1.shape}, "
@@ -203,6 +219,7 @@ def cosine_embedding_loss(
 ) -> Tensor:
     """1 - cos(x1, x2) where t = 1, max(0, cos(x1, x2) - margin) where t = -1. Inputs (N, D) or (D)."""
     reduction = resolve("cosine_embedding_loss", reduction, size_average, reduce)
+    check_tensors("cosine_embedding_loss", input1, input2, target)
     if target.dim() not in (0, 1) or any(x.dim() != target.dim() + 1 for x in (input1, input2)):
         raise pydl.ShapeError(
             "cosine_embedding_loss: expected inputs (N, D) with target (N), or (D) with a scalar, got "
@@ -230,6 +247,7 @@ def triplet_margin_loss(
 ) -> Tensor:
     """max(0, |a - p|_p - |a - n|_p + margin); with `swap` the smaller of |a - n| and |p - n| (Balntas et al. 2016)."""
     reduction = resolve("triplet_margin_loss", reduction, size_average, reduce)
+    check_tensors("triplet_margin_loss", anchor, positive, negative)
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     if not anchor.dim() == positive.dim() == negative.dim():
@@ -251,6 +269,7 @@ def triplet_margin_with_distance_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """`triplet_margin_loss` with a distance of one's own; the Euclidean one by default."""
+    check_tensors("triplet_margin_with_distance_loss", anchor, positive, negative)
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     distance = pairwise_distance if distance_function is None else distance_function
