@@ -21,9 +21,9 @@ __all__ = ["OneCallOptimizer", "Plan", "check_at_least_zero", "check_betas", "ch
 
 
 class Plan:
-    """The lists of one group: `params` have gradients, `idle` ones have none."""
+    """The lists of one group: `params` have gradients, `idle` ones have none, `repeated` ones are in `params` too."""
 
-    __slots__ = ("buffers", "counts", "group", "idle", "names", "params", "source", "states")
+    __slots__ = ("buffers", "counts", "group", "idle", "names", "params", "repeated", "source", "states")
 
     def __init__(self, group: dict[str, Any], names: tuple[str, ...], counts: tuple[str, ...]) -> None:
         self.group = group
@@ -31,6 +31,7 @@ class Plan:
         self.source: list[Tensor] = list(group["params"])
         self.params: list[Tensor] = []
         self.idle: list[Tensor] = []
+        self.repeated: list[Tensor] = []
         self.states: list[dict[str, Any]] = []
         self.buffers: tuple[list[Tensor], ...] = ()
         self.counts: dict[str, list[float]] = {name: [] for name in counts}
@@ -39,7 +40,9 @@ class Plan:
         """Puts the counts into the dictionaries of state."""
         for name, values in self.counts.items():
             for state, value in zip(self.states, values, strict=True):
-                state[name] = pydl.tensor(float(value))
+                # Loaded counts other than the step have the parameter's dtype, and keep it.
+                kept = state[name]
+                state[name] = pydl.tensor(float(value), dtype=kept.dtype if isinstance(kept, Tensor) else None)
 
 
 class OneCallOptimizer(Optimizer):
@@ -61,7 +64,7 @@ class OneCallOptimizer(Optimizer):
         """A state tensor before the first step."""
         return pydl.zeros_like(param)
 
-    def _start_count(self, name: str) -> float:
+    def _start_count(self, name: str, group: dict[str, Any]) -> float:
         return 0.0
 
     def _update(self, group: dict[str, Any], plan: Plan, grads: list[Tensor]) -> None:
@@ -101,6 +104,10 @@ class OneCallOptimizer(Optimizer):
                 grads = [param.grad for param in plan.params]
             if grads:
                 self._update(group, plan, grads)
+            for param in plan.repeated:
+                # One step for each time that it is in the group, each from the state that the one before left.
+                single = self._plan(i, {**group, "params": [param]})
+                self._update(group, single, [param.grad])
         return loss
 
     def _grads(self, plan: Plan, group: dict[str, Any]) -> list[Tensor] | None:
@@ -121,15 +128,20 @@ class OneCallOptimizer(Optimizer):
         if i in self._plans:
             self._plans.pop(i).write_counts()
         plan = Plan(group, self._tensors(group), self._counts)
+        seen: set[int] = set()
         for param in plan.source:
             if param.grad is None:
                 plan.idle.append(param)
                 continue
+            if id(param) in seen:
+                plan.repeated.append(param)
+                continue
+            seen.add(id(param))
             if not self._takes_sparse and param.grad.is_sparse:
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{self._instead}")
             state = self._state[param] if plan.names or self._counts else {}
             for name in self._counts:
-                plan.counts[name].append(float(state.setdefault(name, self._start_count(name))))
+                plan.counts[name].append(float(state.setdefault(name, self._start_count(name, group))))
             for name in plan.names:
                 if state.get(name) is None:
                     state[name] = self._start(name, param, group)

@@ -138,7 +138,7 @@ class ConstantLR(_FactorLR):
 
 
 class LinearLR(_FactorLR):
-    """m(t) goes linearly from `start_factor` to `end_factor` in `total_iters` epochs.
+    """m(t) goes linearly from `start_factor` to `end_factor` in `total_iters` epochs; if these are 0, it stays.
 
     >>> import pydl
     >>> optimizer = pydl.optim.SGD([pydl.nn.Parameter(pydl.zeros(1))], lr=1.0)
@@ -168,7 +168,7 @@ class LinearLR(_FactorLR):
         super().__init__(optimizer, last_epoch)
 
     def _factor(self, epoch: int) -> float:
-        done = min(self.total_iters, epoch) / self.total_iters
+        done = min(self.total_iters, epoch) / self.total_iters if self.total_iters else 0.0
         return self.start_factor + (self.end_factor - self.start_factor) * done
 
 
@@ -197,7 +197,7 @@ class ExponentialLR(_FactorLR):
 
 
 class PolynomialLR(_FactorLR):
-    """m(t) = (1 - t / total_iters)^power, then 0.
+    """m(t) = (1 - t / total_iters)^power, then 0; without iterations the rate stays.
 
     >>> import pydl
     >>> optimizer = pydl.optim.SGD([pydl.nn.Parameter(pydl.zeros(1))], lr=1.0)
@@ -215,6 +215,8 @@ class PolynomialLR(_FactorLR):
         super().__init__(optimizer, last_epoch)
 
     def _factor(self, epoch: int) -> float:
+        if self.total_iters == 0:
+            return 1.0
         return (1.0 - min(self.total_iters, epoch) / self.total_iters) ** self.power
 
 

@@ -54,7 +54,7 @@ class NAdam(OneCallOptimizer):
     def _tensors(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")
 
-    def _start_count(self, name: str) -> float:
+    def _start_count(self, name: str, group: dict[str, Any]) -> float:
         return 1.0 if name == "mu_product" else 0.0
 
     def _update(self, group: dict[str, Any], plan: Plan, grads: list[Tensor]) -> None:

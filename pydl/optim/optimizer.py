@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
@@ -118,7 +119,10 @@ class Optimizer:
                 f"with{'' if names else 'out'} names to the optimizer"
             )
         if len(set(map(id, params))) != len(params):
-            raise ValueError("optimizer: expected every parameter once in a group, got duplicates")
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; "
+                "see github.com/pytorch/pytorch/issues/40967 for more information", stacklevel=3,
+            )
         known = {id(param) for group in self.param_groups for param in group["params"]}
         if any(id(param) in known for param in params):
             raise ValueError("some parameters appear in more than one parameter group")

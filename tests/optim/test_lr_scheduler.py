@@ -79,6 +79,15 @@ def test_rates(name, options, kind):
     both(scenario)
 
 
+@pytest.mark.parametrize("name", ["LinearLR", "PolynomialLR"])
+def test_no_iterations(name):
+    def scenario(lib):
+        opt = optimizer(lib)
+        return follow(opt, make(lib, name, {"total_iters": 0}, opt), 4)
+
+    both(scenario)
+
+
 @pytest.mark.parametrize(("name", "options"), SCHEDULES, ids=IDS)
 def test_saving_in_the_middle(name, options):
     opt = optimizer(pydl)
