@@ -30,6 +30,8 @@ OPTIONS = [
     ("RAdam", {}), ("RAdam", {"lr": 0.1, "betas": (0.9, 0.9), "weight_decay": 0.1}),
     ("RAdam", {"betas": (0.5, 0.7), "weight_decay": 0.1, "decoupled_weight_decay": True}),
     ("Adamax", {}), ("Adamax", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    ("Rprop", {}), ("Rprop", {"lr": 0.1, "etas": (0.3, 1.6), "step_sizes": (0.02, 0.2), "maximize": True}),
+    ("ASGD", {}), ("ASGD", {"lr": 0.1, "lambd": 0.1, "t0": 3, "alpha": 0.5, "weight_decay": 0.1, "maximize": True}),
 ]
 IDS = [f"{name}-{i}" for i, (name, _) in enumerate(OPTIONS)]
 SHAPES = [(3, 4), (7,), (), (0, 2), (2, 3, 5)]
