@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+import numpy as np
+
 import pydl
 from pydl import _core
 from pydl._core import Tensor
@@ -60,6 +62,14 @@ def _layout(self: Tensor) -> Any:
     return pydl.sparse_coo if _core._is_sparse(self) else pydl.strided
 
 
+def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+    """What NumPy's functions return for a tensor: a tensor, where there is a dtype for it."""
+    try:
+        return pydl.from_numpy(np.asarray(array))
+    except TypeError:
+        return array
+
+
 def _real(self: Tensor) -> Tensor:
     return self
 
@@ -75,6 +85,7 @@ def install() -> None:
         setattr(Tensor, f"{name}_", _in_place(name))
     for name in _NEVER.split():
         setattr(Tensor, name, False)
+    Tensor.__array_wrap__ = _array_wrap
     Tensor.where = _named(_where, "where", "This tensor where condition holds, other elsewhere.")
     Tensor.polygamma = _named(_polygamma, "polygamma", "The n-th derivative of digamma.")
     Tensor.is_sparse = property(_core._is_sparse, doc="Is the tensor row-sparse, as gradients of embeddings may be?")

@@ -217,3 +217,30 @@ def test_dlpack_with_torch(torch_or_fail):
     half = torch.ones(2, dtype=torch.bfloat16)
     assert pydl.from_dlpack(half).dtype == pydl.bfloat16
     assert pydl.utils.dlpack.from_dlpack(pydl.utils.dlpack.to_dlpack(x)).tolist() == x.tolist()
+
+
+# ---- NumPy's functions -----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("function", [np.sin, np.isfinite, np.modf, lambda x: np.add(x, 1), lambda x: np.add(1.0, x),
+    lambda x: np.multiply(np.ones(3), x), lambda x: np.matmul(x, x), np.add.reduce, np.cumsum], ids=range(9))
+def test_functions_of_tensors_are_tensors(function):
+    for a in (np.array([0.5, -1.0, 4.0], np.float32), np.arange(3)):
+        ours, theirs = function(pydl.from_numpy(a)), function(a)
+        for x, want in zip(*((r if isinstance(r, tuple) else (r,)) for r in (ours, theirs)), strict=True):
+            assert isinstance(x, pydl.Tensor) and x.numpy().dtype == want.dtype
+            assert x.shape == want.shape and x.tolist() == want.tolist()
+
+
+def test_functions_of_scalars_are_tensors_without_dimensions():
+    x = np.sqrt(pydl.tensor(4.0))
+    assert isinstance(x, pydl.Tensor) and x.shape == () and x.dtype == pydl.float32 and x.item() == 2
+    assert np.isnan(x).dtype == pydl.bool and not np.isnan(x)
+
+
+def test_functions_that_have_no_tensor_to_return():
+    x = pydl.ones(2)
+    assert isinstance(np.multiply(x, 1j), np.ndarray)  # no operators on complex numbers
+    out = np.zeros(2, np.float32)
+    assert np.add(x, 1, out=out) is out and out.tolist() == [2, 2]
+    with pytest.raises(RuntimeError, match="requires grad"):
+        np.sin(x.requires_grad_())
