@@ -181,12 +181,12 @@ def test_unused_inputs():
 def test_costly_gradients_that_nobody_asked_for_are_left_out():
     x, w, k = pydl.randn(4, 3), pydl.randn(5, 3), pydl.randn(2, 1, 2, 2)
     functional = pydl.nn.functional
-    for operation, a, b in ((pydl.mm, x, w.T.clone()), (pydl.bmm, x[None], w.T.clone()[None]), (functional.linear, x, w),
-                            (functional.conv2d, x[None, None], k)):
+    for operation, a, b in ((pydl.mm, x, w.T.clone()), (pydl.bmm, x[None], w.T.clone()[None]),
+                            (functional.linear, x, w), (functional.conv2d, x[None, None], k)):
         a, b = a.clone().requires_grad_(), b.requires_grad_()
         y = operation(a, b)
         computed = []
-        y.grad_fn.register_hook(lambda grads, _: computed.append([g is not None for g in grads[:2]]))
+        y.grad_fn.register_hook(lambda grads, _, seen=computed: seen.append([g is not None for g in grads[:2]]))
         both = pydl.autograd.grad(y.sum(), (a, b), retain_graph=True)
         (first,), (second,) = (pydl.autograd.grad(y.sum(), t, retain_graph=True) for t in (a, b))
         assert computed == [[True, True], [True, False], [False, True]]
