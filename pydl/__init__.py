@@ -21,7 +21,7 @@ from pydl._tensor_str import get_printoptions, printoptions, set_printoptions
 from pydl._version import __version__
 
 if _TYPE_CHECKING:
-    from pydl import autograd, backends, cuda, datasets, linalg, nn, optim, utils, vision
+    from pydl import autograd, backends, cuda, datasets, linalg, nn, optim, random, utils, vision
     from pydl._limits import finfo, iinfo
     from pydl.config import show_config
     from pydl.serialization import load, save
@@ -35,7 +35,7 @@ newaxis = None
 # Imported when first used, so that `import pydl` stays quick.
 _SUBMODULES = frozenset({
     "autograd", "backends", "bench", "config", "cuda", "datasets", "demo", "fft", "keras", "linalg", "nn", "optim",
-    "serialization", "special", "testing", "text", "utils", "vision",
+    "random", "serialization", "special", "testing", "text", "utils", "vision",
 })  # fmt: skip
 
 # The named tuples of operators like max, where pickle finds them.

@@ -8,6 +8,8 @@ little more; True to begin with.
 >>> pydl.backends.winograd
 False
 >>> pydl.backends.winograd = True
+
+The submodules answer what programs ask about the libraries behind PyTorch.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ import sys
 from types import ModuleType
 
 from pydl import _core
+from pydl.backends import cuda, cudnn, mkl, mkldnn, mps, openmp
+
+__all__ = ["cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "winograd"]
 
 
 class _Backends(ModuleType):

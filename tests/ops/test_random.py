@@ -144,3 +144,19 @@ def test_like_and_shapes():
     assert pydl.rand_like(pydl.zeros(2, 3, dtype=pydl.float64)).dtype == pydl.float64
     assert pydl.randn(2, 3, requires_grad=True).requires_grad
     assert pydl.randn(0, 3).shape == (0, 3) and pydl.randint(5, (2, 2)).shape == (2, 2)
+
+
+def test_fork_rng():
+    pydl.manual_seed(3)
+    want = pydl.rand(4)
+    pydl.manual_seed(3)
+    with pydl.random.fork_rng():
+        pydl.manual_seed(9)
+        pydl.rand(7)
+    assert pydl.rand(4).equal(want)
+    pydl.manual_seed(3)
+    with pydl.random.fork_rng(enabled=False):
+        pydl.rand(7)
+    assert not pydl.rand(4).equal(want)
+    with pytest.raises(RuntimeError, match="fork_rng: expected no devices"), pydl.random.fork_rng(devices=[0]):
+        pass
