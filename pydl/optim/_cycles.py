@@ -13,7 +13,7 @@ from pydl.optim.optimizer import Optimizer
 __all__ = ["CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"]
 
 
-def _per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
+def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
     n_groups = len(optimizer.param_groups)
     if not isinstance(value, (list, tuple)):
         return [value] * n_groups
@@ -35,8 +35,8 @@ class _Momentum(LRScheduler):
         if "momentum" not in defaults and "betas" not in defaults:
             raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
         self.use_beta1 = "betas" in defaults
-        self.base_momentums = _per_group("base_momentum", self.optimizer, base)
-        self.max_momentums = _per_group("max_momentum", self.optimizer, highest)
+        self.base_momentums = per_group("base_momentum", self.optimizer, base)
+        self.max_momentums = per_group("max_momentum", self.optimizer, highest)
         if last_epoch != -1:
             return
         for group, low, high in zip(
@@ -86,8 +86,8 @@ class CyclicLR(_Momentum):
         last_epoch: int = -1,
     ) -> None:
         self.optimizer = check_optimizer(optimizer)
-        base_lrs = _per_group("base_lr", optimizer, base_lr)
-        self.max_lrs = _per_group("max_lr", optimizer, max_lr)
+        base_lrs = per_group("base_lr", optimizer, base_lr)
+        self.max_lrs = per_group("max_lr", optimizer, max_lr)
         if scale_fn is None and mode not in ("triangular", "triangular2", "exp_range"):
             raise ValueError("mode is invalid and scale_fn is None")
         if last_epoch == -1:
@@ -183,7 +183,7 @@ class OneCycleLR(_Momentum):
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
         self.anneal_strategy = anneal_strategy
-        max_lrs = _per_group("max_lr", optimizer, max_lr)
+        max_lrs = per_group("max_lr", optimizer, max_lr)
         if last_epoch == -1:
             for group, lr in zip(optimizer.param_groups, max_lrs, strict=True):
                 group["initial_lr"] = lr / div_factor

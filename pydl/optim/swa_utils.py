@@ -1,16 +1,26 @@
-"""Averages of weights over the course of training."""
+"""Averages of weights over the course of training, and the schedule that goes with them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
 import pydl
 from pydl import Tensor
+from pydl.nn.modules.batchnorm import _BatchNorm
 from pydl.nn.modules.module import Module
+from pydl.optim._cycles import per_group
+from pydl.optim._schedule import LRScheduler
+from pydl.optim.optimizer import Optimizer
 
-__all__ = ["AveragedModel", "get_ema_avg_fn", "get_swa_avg_fn"]
+__all__ = [
+    "SWALR", "AveragedModel", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn", "get_swa_multi_avg_fn",
+    "update_bn",
+]
+
+_Lists = Callable[[list[Tensor], list[Tensor], Any], None]
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Tensor, Tensor, Any], Tensor]:
@@ -33,11 +43,31 @@ def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
     return swa_update
 
 
+def get_ema_multi_avg_fn(decay: float = 0.999) -> _Lists:
+    """`get_ema_avg_fn` for lists of tensors, in place."""
+    return _in_place(get_ema_avg_fn(decay))
+
+
+def get_swa_multi_avg_fn() -> _Lists:
+    """`get_swa_avg_fn` for lists of tensors, in place."""
+    return _in_place(get_swa_avg_fn())
+
+
+def _in_place(average_of: Callable[[Tensor, Tensor, Any], Tensor]) -> _Lists:
+    def update(averages: list[Tensor], currents: list[Tensor], n_averaged: Any) -> None:
+        with pydl.no_grad():
+            for average, current in zip(averages, currents, strict=True):
+                average.copy_(average_of(average, current, n_averaged))
+
+    return update
+
+
 class AveragedModel(Module):
     """A copy of `model` whose parameters average those that `update_parameters` is shown.
 
-    The first call copies, later ones use ``avg_fn(average, current, n_averaged)``, by default the mean. Buffers are
-    averaged too with `use_buffers`, else copied.
+    The first call copies, later ones use ``avg_fn(average, current, n_averaged)``, by default the mean, or
+    ``multi_avg_fn(averages, currents, n_averaged)``, which updates a list of tensors in place. Buffers are averaged too
+    with `use_buffers`, else copied.
 
     >>> import pydl
     >>> from pydl import nn
@@ -55,14 +85,18 @@ class AveragedModel(Module):
         model: Module,
         device: Any = None,
         avg_fn: Callable[[Tensor, Tensor, Any], Tensor] | None = None,
+        multi_avg_fn: _Lists | None = None,
         use_buffers: bool = False,
     ) -> None:
         super().__init__()
+        if avg_fn is not None and multi_avg_fn is not None:
+            raise AssertionError("AveragedModel: expected avg_fn or multi_avg_fn, got both")
         self.module = deepcopy(model)
         if device is not None:
             self.module = self.module.to(device)
         self.register_buffer("n_averaged", pydl.tensor(0, dtype=pydl.int64))
-        self.avg_fn = get_swa_avg_fn() if avg_fn is None else avg_fn
+        self.avg_fn = get_swa_avg_fn() if avg_fn is None and multi_avg_fn is None else avg_fn
+        self.multi_avg_fn = multi_avg_fn
         self.use_buffers = use_buffers
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -72,11 +106,86 @@ class AveragedModel(Module):
         """Takes the present weights of `model` into the average."""
         averaged, copied = list(zip(self.module.parameters(), model.parameters(), strict=True)), []
         (averaged if self.use_buffers else copied).extend(zip(self.module.buffers(), model.buffers(), strict=True))
-        n_averaged = self.n_averaged.item()
+        averages, currents = [a.detach() for a, _ in averaged], [c.detach() for _, c in averaged]
+        if self.n_averaged == 0:
+            copied += averaged
+        elif self.multi_avg_fn is not None:
+            self.multi_avg_fn(averages, currents, self.n_averaged)
+        else:
+            _in_place(self.avg_fn)(averages, currents, self.n_averaged)
         with pydl.no_grad():
-            for average, current in averaged:
-                current = current.detach()
-                average.copy_(self.avg_fn(average.detach(), current, n_averaged) if n_averaged else current)
             for old, current in copied:
                 old.copy_(current)
             self.n_averaged.add_(1)
+
+
+def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
+    """Computes the running statistics of the batch norms of `model` anew, as means over the batches of `loader`.
+
+    A batch is the input, or a tuple or list that begins with it.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    if not norms:
+        return
+    was_training, momenta = model.training, [norm.momentum for norm in norms]
+    model.train()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    with pydl.no_grad():
+        for batch in loader:
+            input = batch[0] if isinstance(batch, (list, tuple)) else batch
+            model(input if device is None else input.to(device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.train(was_training)
+
+
+class SWALR(LRScheduler):
+    """Goes from the present rate to `swa_lr` in `anneal_epochs` epochs, along a cosine ("cos") or "linear", and stays.
+
+    >>> import pydl
+    >>> optimizer = pydl.optim.SGD([pydl.nn.Parameter(pydl.zeros(1))], lr=1.0)
+    >>> scheduler = pydl.optim.swa_utils.SWALR(optimizer, 0.5, anneal_epochs=2, anneal_strategy="linear")
+    >>> for _ in range(1):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.75]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        swa_lr: float | list[float],
+        anneal_epochs: int = 10,
+        anneal_strategy: str = "cos",
+        last_epoch: int = -1,
+    ) -> None:
+        for group, lr in zip(optimizer.param_groups, per_group("swa_lr", optimizer, swa_lr), strict=True):
+            group["swa_lr"] = lr
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(f"SWALR: expected anneal_strategy 'cos' or 'linear', got {anneal_strategy!r}")
+        if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
+            raise ValueError(f"SWALR: expected anneal_epochs >= 0, got {anneal_epochs}")
+        self._anneal_strategy = anneal_strategy
+        self.anneal_epochs = anneal_epochs
+        super().__init__(optimizer, last_epoch)
+
+    def _share(self, step: int) -> float:
+        """How far the rate has come to `swa_lr`."""
+        t = max(0, min(1, step / max(1, self.anneal_epochs)))
+        return t if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * t)) / 2
+
+    def get_lr(self) -> list[Any]:
+        self._warn_outside_step()
+        step = self._step_count - 1
+        if self.anneal_epochs == 0:
+            step = max(1, step)
+        before, now = self._share(step - 1), self._share(step)
+        rates = []
+        for group in self.optimizer.param_groups:
+            swa_lr = group["swa_lr"]
+            start = swa_lr if before == 1 else (group["lr"] - before * swa_lr) / (1 - before)
+            rates.append(swa_lr * now + start * (1 - now))
+        return rates

@@ -401,24 +401,3 @@ def test_lbfgs_converges():
 
 
 # -- averages ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("use_buffers", [False, True])
-@pytest.mark.parametrize("decay", [None, 0.8])
-def test_averaged_model(use_buffers, decay):
-    results = []
-    for lib in (pydl, torch):
-        swa = lib.optim.swa_utils
-        model = lib.nn.Linear(2, 1)
-        model.register_buffer("b", lib.zeros(1))
-        average = swa.AveragedModel(model, avg_fn=None if decay is None else swa.get_ema_avg_fn(decay),
-                                    use_buffers=use_buffers)
-        for value in (1.0, 2.0, 4.0):
-            with lib.no_grad():
-                for tensor in (*model.parameters(), model.b):
-                    tensor.fill_(value)
-            average.update_parameters(model)
-        results.append([average.module.weight, average.module.bias, average.n_averaged, average(lib.ones(1, 2))])
-        if use_buffers:
-            results[-1].append(average.module.b)
-    assert_same(*results)
