@@ -10,7 +10,7 @@ __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """sum(x1 x2) / (max(|x1|, eps) max(|x2|, eps)) along `dim`; the inputs broadcast."""
-    x1, x2 = pydl.broadcast_tensors(x1, x2)
+    x1, x2 = pydl.broadcast_tensors([x1, x2])
     length1 = pydl.linalg.vector_norm(x1, 2, dim, keepdim=True).clamp(min=eps)
     length2 = pydl.linalg.vector_norm(x2, 2, dim, keepdim=True).clamp(min=eps)
     return ((x1 / length1) * (x2 / length2)).sum(dim)

@@ -45,8 +45,12 @@ def _hooks_of(module: Module, name: str) -> list[int]:
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
     """Makes w = g v / |v| of the parameters ``weight_g`` and ``weight_v`` before each forward pass.
 
+    It warns that `parametrizations.weight_norm` has taken its place.
+
     >>> from pydl import nn
-    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(20, 40))  # the newer form
+    >>> layer = nn.utils.weight_norm(nn.Linear(20, 40))
+    >>> layer.weight_g.shape
+    pydl.Size([40, 1])
     """
     warnings.warn(
         "`nn.utils.weight_norm` is deprecated in favor of `nn.utils.parametrizations.weight_norm`.", FutureWarning,
