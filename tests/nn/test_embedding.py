@@ -223,3 +223,18 @@ def test_layers_pickle():
     layer = nn.Embedding(4, 3, padding_idx=1, sparse=True)
     copy = pickle.loads(pickle.dumps(layer))
     assert repr(copy) == repr(layer) and pydl.equal(copy.weight, layer.weight)
+
+
+def test_rows_are_those_of_the_call_whatever_happens_to_the_indices():
+    for sparse in (False, True):
+        table, at = pydl.ones(4, 2, requires_grad=True), pydl.tensor([0, 1])
+        y = F.embedding(at, table, sparse=sparse)
+        at.fill_(1 << 30)
+        y.sum().backward()
+        at.fill_(-5)
+        assert table.grad.to_dense().tolist() == [[1, 1], [1, 1], [0, 0], [0, 0]]
+    table, at = pydl.ones(4, 2, requires_grad=True), pydl.tensor([0, 1])
+    y = F.embedding_bag(at, table, pydl.tensor([0]), mode="sum")
+    at.fill_(1 << 30)
+    y.sum().backward()
+    assert table.grad.tolist() == [[1, 1], [1, 1], [0, 0], [0, 0]]
