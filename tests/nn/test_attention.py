@@ -443,3 +443,24 @@ def test_rotary_products_depend_on_distances():
     np.testing.assert_allclose(numpy(layer(q[None], offset=7)).reshape(4, 2)[1], [
         q[2].item() * math.cos(0.7) - q[3].item() * math.sin(0.7),
         q[2].item() * math.sin(0.7) + q[3].item() * math.cos(0.7)])
+
+
+@pytest.mark.parametrize("dtype", [pydl.float32, pydl.float64], ids=str)
+def test_a_row_masked_by_a_large_number_has_the_gradients_of_the_definition(dtype):
+    q, k, v = (pydl.randn(1, 1, n, 4, dtype=dtype, requires_grad=True) for n in (2, 5, 5))
+    mask = pydl.zeros(2, 5, dtype=dtype)
+    mask[0] = -1e30
+    got = pydl.autograd.grad(F.scaled_dot_product_attention(q, k, v, mask).sum(), (q, k, v))
+    weights = (q @ k.mT / 2 + mask).softmax(-1)
+    want = pydl.autograd.grad((weights @ v).sum(), (q, k, v))
+    for one, two in zip(got, want):
+        assert pydl.allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_masks_of_four_dimensions_for_queries_of_five():
+    q = pydl.randn(3, 4, 2, 5, 8)
+    mask = pydl.randn(4, 1, 5, 5) > 0
+    mask[..., 0] = True
+    got = F.scaled_dot_product_attention(q, q, q, mask)
+    want = F.scaled_dot_product_attention(q, q, q, mask.expand(3, 4, 2, 5, 5))
+    assert pydl.equal(got, want)
