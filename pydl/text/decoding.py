@@ -110,7 +110,9 @@ def _generate(
         for _ in range(max_length):
             logits, blocked, state = _scores(op, step, tokens, state)
             if bool(blocked.any()):
-                raise ValueError(f"{op}: expected a token that may follow, got a row of logits that are all -inf")
+                if bool((blocked & ~ended).any()):
+                    raise ValueError(f"{op}: expected a token that may follow, got a row of logits that are all -inf")
+                logits = logits.masked_fill(blocked.unsqueeze(1), 0.0)  # what follows an end is not kept
             tokens = choose(logits)
             if end is None:
                 columns.append(tokens)

@@ -49,6 +49,15 @@ def test_greedy_follows_the_largest_and_stops_at_the_end():
     assert greedy_search(markov(table), pydl.tensor([3]), max_length=3).tolist() == [[0, 0, 0]]
 
 
+def test_nothing_need_follow_the_end():
+    table = pydl.full((5, 5), -math.inf)
+    table[1, 2] = table[2, 3] = table[3, END] = 0.0
+    for search in (greedy_search, sample):
+        assert search(markov(table), pydl.tensor([1, 3]), max_length=9, end=END).tolist() == [[2, 3, 0], [0, 0, 0]]
+        with pytest.raises(ValueError, match="all -inf"):
+            search(markov(table), pydl.tensor([1, 4]), max_length=9, end=END)
+
+
 def test_greedy_hands_the_state_on():
     def step(tokens, state):
         return pydl.nn.functional.one_hot(state, 7).float(), state + 1
