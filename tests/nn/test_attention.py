@@ -298,6 +298,20 @@ def test_causal_hint(torch_or_fail):
         assert_same(ours(x, x, x, is_causal=True, need_weights=need)[0], want, 1e-4, 1e-5)  # asked for, not promised
 
 
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("masks", [{}, {"attn_mask": (3, 0)}, {"key_padding_mask": (2, 0)},
+    {"attn_mask": (4, 3, 0), "key_padding_mask": (2, 0)}], ids=str)
+def test_no_keys(masks, need_weights):
+    layer, memory = nn.MultiheadAttention(4, 2, batch_first=True), pydl.zeros(2, 0, 4)
+    nn.init.constant_(layer.out_proj.bias, 0.5)
+    for dtype in (pydl.bool, pydl.float32):
+        hidden = {name: pydl.zeros(shape, dtype=dtype) for name, shape in masks.items()}
+        output, weights = layer(pydl.ones(2, 3, 4), memory, memory, need_weights=need_weights, **hidden)
+        output.sum().backward()
+        assert output.shape == (2, 3, 4) and (output == 0.5).all()
+        assert tuple(weights.shape) == (2, 3, 0) if need_weights else weights is None
+
+
 def test_blind_queries_get_zeros_with_weights_too():
     layer = nn.MultiheadAttention(8, 2, batch_first=True)
     x = pydl.from_numpy(draw(1, 3, 8))
@@ -394,6 +408,14 @@ def test_scores(score):
     args[0].requires_grad_()
     layer(*args, lengths=pydl.tensor(lengths))[0].sum().backward()
     assert all(np.isfinite(numpy(p.grad)).all() for p in (args[0], *layer.parameters()))
+
+
+@pytest.mark.parametrize("score", nn.Attention.SCORES)
+def test_scores_of_no_keys(score):
+    layer, query, keys = nn.Attention(4, score=score), pydl.ones(2, 4), pydl.zeros(2, 0, 4)
+    for hidden in ({}, {"lengths": [0, 0]}, {"key_padding_mask": pydl.zeros(2, 0, dtype=pydl.bool)}):
+        context, weights = layer(query, keys, **hidden)
+        assert context.tolist() == [[0] * 4] * 2 and tuple(weights.shape) == (2, 0)
 
 
 def test_wrong_scores():
