@@ -117,6 +117,24 @@ def test_max_norm_scales_the_rows_that_are_looked_up(norm_type):
     backward(results[0])  # the table was written before it was read, not after
 
 
+@pytest.mark.parametrize("options", [
+    {"offsets": [1, 2]}, {"offsets": [0, 9]}, {"offsets": [0, 2, 1]}, {"offsets": [0.0]}, {"input": [0, 5]},
+    {"input": [0, -1]}, {"mode": "product"}, {"mode": "max", "sparse": True},
+    {"mode": "mean", "per_sample_weights": [1.0, 1.0]}, {"sparse": True, "scale_grad_by_freq": True},
+], ids=str)  # fmt: skip
+def test_max_norm_leaves_the_table_where_the_call_raises(options):
+    weight = pydl.full((5, 2), 10.0, requires_grad=True)
+    options = {"input": [1, 2], "offsets": [0], "mode": "sum", **options}
+    options = {key: pydl.tensor(value) if isinstance(value, list) else value for key, value in options.items()}
+    with pytest.raises(Exception, match="embedding_bag: expected"):
+        F.embedding_bag(weight=weight, max_norm=1.0, **options)
+    if "scale_grad_by_freq" in options or -1 in options["input"].tolist():
+        del options["offsets"], options["mode"]
+        with pytest.raises(Exception, match="embedding: expected"):
+            F.embedding(weight=weight, max_norm=1.0, **options)
+    assert (weight == 10).all()
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 def test_the_padding_row_stays(sparse):
     layer = nn.Embedding(5, 3, padding_idx=2, sparse=sparse)
@@ -195,7 +213,7 @@ WEIGHT = pydl.zeros(4, 3)
     (lambda: F.embedding(pydl.tensor([1.0]), WEIGHT), RuntimeError, "expected int64 or int32 indices"),
     (lambda: F.embedding(pydl.tensor([1]), WEIGHT[0]), RuntimeError, "expected a table"),
     (lambda: F.embedding(pydl.tensor([1]), WEIGHT, padding_idx=4), ValueError, "padding_idx in"),
-    (lambda: F.embedding(pydl.tensor([1]), WEIGHT, sparse=True, scale_grad_by_freq=True), ValueError, "by_freq"),
+    (lambda: F.embedding(pydl.tensor([1]), WEIGHT, sparse=True, scale_grad_by_freq=True), RuntimeError, "by_freq"),
     (lambda: F.embedding_bag(pydl.tensor([1, 5]), WEIGHT, pydl.tensor([0])), IndexError, "got 5"),
     (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT), ValueError, "tensor of offsets"),
     (lambda: F.embedding_bag(pydl.tensor([[1, 2]]), WEIGHT, pydl.tensor([0])), ValueError, "no offsets"),

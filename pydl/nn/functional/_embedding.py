@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pydl
 from pydl import Tensor
 from pydl._core import nn as _nn
@@ -18,9 +20,17 @@ def _row_number(op: str, padding_idx: int | None, rows: int) -> int:
     return padding_idx % rows
 
 
-def _renorm(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
+def _check_sparse(op: str, scale_grad_by_freq: bool, sparse: bool) -> None:
+    if scale_grad_by_freq and sparse:
+        raise RuntimeError(f"{op}: expected scale_grad_by_freq=False with sparse=True, got both")
+
+
+def _renorm(
+    weight: Tensor, input: Tensor, max_norm: float, norm_type: float, look_up: Callable[[Tensor], Tensor]
+) -> None:
     """Scales down the rows at `input` whose norm is above `max_norm`, in place."""
     with pydl.no_grad():
+        look_up(weight.detach().narrow(-1, 0, 0))  # no columns: raises what the real one would, before the first write
         rows = pydl.unique(input)
         values = weight[rows]
         norms = pydl.linalg.vector_norm(values, norm_type, dim=1, keepdim=True)
@@ -51,9 +61,14 @@ def embedding(
             [3., 4.]])
     """
     padding = _row_number("embedding", padding_idx, weight.size(0))
+    _check_sparse("embedding", scale_grad_by_freq, sparse)
+
+    def look_up(table: Tensor) -> Tensor:
+        return pydl.embedding(table, input, padding, scale_grad_by_freq, sparse)
+
     if max_norm is not None:
-        _renorm(weight, input, max_norm, norm_type)
-    return pydl.embedding(weight, input, padding, scale_grad_by_freq, sparse)
+        _renorm(weight, input, max_norm, norm_type, look_up)
+    return look_up(weight)
 
 
 def embedding_bag(
@@ -98,7 +113,12 @@ def embedding_bag(
     elif not isinstance(offsets, Tensor):
         raise ValueError(f"{op}: expected a tensor of offsets for input (n), got {offsets}")
     padding = _row_number(op, padding_idx, weight.size(0))
+    _check_sparse(op, scale_grad_by_freq, sparse)
+
+    def look_up(table: Tensor) -> Tensor:
+        return _nn.embedding_bag(
+            table, input, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset, padding)
+
     if max_norm is not None:
-        _renorm(weight, input, max_norm, norm_type)
-    return _nn.embedding_bag(
-        weight, input, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset, padding)
+        _renorm(weight, input, max_norm, norm_type, look_up)
+    return look_up(weight)
