@@ -135,6 +135,21 @@ def test_max_norm_leaves_the_table_where_the_call_raises(options):
     assert (weight == 10).all()
 
 
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+@pytest.mark.parametrize("offsets", [[0, 2, 3], [0, 0, 1], [0, 0], [0]], ids=str)
+def test_entries_behind_the_last_offset_are_in_no_bag(mode, offsets):
+    """PyTorch takes them into its means, maxima and gradients, or reads memory that nobody wrote."""
+    given, factors, ends = pydl.tensor([1, 4, 4, 2]), pydl.randn(4), pydl.tensor(offsets)
+    found = []
+    for end in (4, offsets[-1]):
+        weight = table()[0]
+        more = {"per_sample_weights": factors[:end]} if mode == "sum" else {}
+        bags = F.embedding_bag(given[:end], weight, ends, mode=mode, include_last_offset=True, **more)
+        bags.sum().backward()
+        found.append((bags, weight.grad))
+    assert all(same_bits(a, b) for a, b in zip(*found, strict=True))
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 def test_the_padding_row_stays(sparse):
     layer = nn.Embedding(5, 3, padding_idx=2, sparse=sparse)
@@ -220,8 +235,10 @@ WEIGHT = pydl.zeros(4, 3)
     (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT, pydl.tensor([1])), RuntimeError, "begin with 0, got 1"),
     (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT, pydl.tensor([0, 3])), RuntimeError, "got 3"),
     (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT, pydl.tensor([0, 2, 1])), RuntimeError, "ascending"),
-    (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT, pydl.tensor([0, 1]), include_last_offset=True), RuntimeError,
-     "last offset"),
+    (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT, pydl.tensor([0, 3]), include_last_offset=True), RuntimeError,
+     "got 3"),
+    (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT, WEIGHT[0, :0].long(), include_last_offset=True), RuntimeError,
+     "at least one offset"),
     (lambda: F.embedding_bag(pydl.tensor([1]), WEIGHT, pydl.tensor([0]), mode="product"), ValueError, "got 'product'"),
     (lambda: F.embedding_bag(pydl.tensor([1]), WEIGHT, pydl.tensor([0]), mode="max", sparse=True), ValueError, "'max'"),
     (lambda: F.embedding_bag(pydl.tensor([1]), WEIGHT, pydl.tensor([0]), per_sample_weights=pydl.ones(1)),

@@ -87,8 +87,9 @@ def embedding_bag(
     """The "sum", "mean" or "max" of the rows of `weight` that each bag names: (bags, embedding_dim).
 
     `input` (bags, n) holds bags of n rows; `input` (n) holds bags that begin at `offsets` (bags), the first of which is
-    0, and with `include_last_offset` ends with n. `per_sample_weights`, shaped like `input`, multiply the rows of a
-    sum. Entries that are `padding_idx` are left out; an empty bag is 0.
+    0; with `include_last_offset` one offset more ends the last bag, and entries behind it are in none.
+    `per_sample_weights`, shaped like `input`, multiply the rows of a sum. Entries that are `padding_idx` are left out;
+    an empty bag is 0.
 
     >>> import pydl
     >>> weight = pydl.tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -112,6 +113,11 @@ def embedding_bag(
         raise pydl.ShapeError(f"{op}: expected input (n) or (bags, n), got {tuple(input.shape)}")
     elif not isinstance(offsets, Tensor):
         raise ValueError(f"{op}: expected a tensor of offsets for input (n), got {offsets}")
+    elif include_last_offset and offsets.dim() == 1 and offsets.numel():
+        end = int(offsets[-1])
+        if 0 <= end < input.numel():
+            input = input[:end]
+            per_sample_weights = None if per_sample_weights is None else per_sample_weights[:end]
     padding = _row_number(op, padding_idx, weight.size(0))
     _check_sparse(op, scale_grad_by_freq, sparse)
 
