@@ -298,7 +298,25 @@ def test_padding_and_packing():
     for first in (False, True):
         padded, lengths = rnn_utils.pad_packed_sequence(a, first)
         assert_same(tuple(rnn_utils.unpad_sequence(padded, lengths, first)), tuple(theirs))
-    assert a.float().data.dtype == pydl.float32 and a.double() is a and not a.is_cuda
+    assert a.double() is a and not a.is_cuda
+    for name in ("double", "float", "half", "long", "int", "short", "char", "byte"):
+        assert_same(tuple(getattr(a, name)()), tuple(getattr(b, name)()))
+
+
+def test_padding_takes_the_first_dtype():
+    torch = pytest.importorskip("torch")
+    values = ([1, 2], [3.5], [4.5, 5.5])
+    for order in itertools.permutations(values):
+        ours, theirs = (lib.nn.utils.rnn.pad_sequence([lib.tensor(v) for v in order], padding_value=7)
+            for lib in (pydl, torch))
+        assert_same(ours, theirs)
+
+
+def test_unpadding_beyond_the_batch():
+    torch = pytest.importorskip("torch")
+    for lengths in ([3, -1], [-3, 9], [0, 2]):
+        assert_same(*(tuple(lib.nn.utils.rnn.unpad_sequence(lib.arange(6).reshape(3, 2), lib.tensor(lengths)))
+            for lib in (pydl, torch)))
 
 
 @pytest.mark.parametrize(("lengths", "sort", "error"), [([3, 0], True, RuntimeError), ([9, 1], True, RuntimeError),
