@@ -239,6 +239,11 @@ def test_dropout_between_layers():
         nn.GRU(2, 3, dropout=0.5)
 
 
+def test_dropout_is_any_real_number():
+    net = nn.LSTM(3, 4, 2, dropout=np.float32(0.5))
+    assert type(net.dropout) is float and net.dropout == 0.5
+
+
 def test_initial_values():
     net = nn.LSTM(30, 25, num_layers=2, bidirectional=True)
     for p in net.parameters():
@@ -337,7 +342,11 @@ def test_bad_arguments():
             RuntimeError), (lambda: nn.LSTM(3, 4, proj_size=4), ValueError), (lambda: nn.RNN(3, 4, nonlinearity="elu"),
             ValueError), (lambda: nn.GRU(3, 0), ValueError), (lambda: nn.GRU(3, 4, dropout=2), ValueError),
             (lambda: nn.LSTMCell(3, 4)(pydl.zeros(2, 5)), RuntimeError), (lambda: nn.GRUCell(3, 4)(pydl.zeros(2, 3),
-            pydl.zeros(3, 4)), RuntimeError), (lambda: pydl.gru(x, state, [], True, 1, 0.0, True, False, False),
+            pydl.zeros(3, 4)), RuntimeError), (lambda: nn.RNNCell(3, 4)(pydl.zeros(2, 3), pydl.zeros(4)),
+            pydl.ShapeError), (lambda: nn.LSTMCell(3, 4)(pydl.zeros(3), (state[0], state[0])), pydl.ShapeError),
+            (lambda: nn.LSTM(0, 4), ValueError), (lambda: nn.RNN(3, 4, proj_size=2), ValueError),
+            (lambda: nn.GRU(3, 4, proj_size=0), ValueError), (lambda: nn.GRU(3, 4, dropout=1j), ValueError),
+            (lambda: pydl.gru(x, state, [], True, 1, 0.0, True, False, False),
             ValueError), (lambda: pydl.rnn_tanh(pydl.zeros(3, 2), pydl.tensor([1, 2]), state, [], False, 1, 0.0, True,
             False), ValueError)):
         with pytest.raises(error):
