@@ -154,6 +154,31 @@ def test_reading_lines(tmp_path):
     assert list(read_lines(str(broken), errors="ignore")) == ["fine", "mnner"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-7", "cp037"])
+def test_reading_lines_in_any_encoding(tmp_path, encoding):
+    # The bytes of U+0A0A, U+0A41 and U+410A hold those of "\n".
+    lines = ["one\x0ctwo", "", "\u0a0a\u0a41\u410a\u2028", "four"] if encoding != "cp037" else ["\x8e", "", "four"]
+    for end in ("", "\n"):
+        path = tmp_path / "a.txt"
+        path.write_bytes(("\r\n".join(lines) + end).encode(encoding))
+        assert list(read_lines(path, encoding)) == lines
+    path.write_bytes(b"")
+    assert list(read_lines(path, encoding)) == []
+
+
+def test_malformed_lines_of_wide_characters(tmp_path):
+    path = tmp_path / "a.txt"
+    for encoding, order, mark in (("utf-16-le", "le", b""), ("utf-16-be", "be", b""), ("utf-16", "be", b"\xfe\xff")):
+        data = mark + "one\ntwo\nt\ud800hree\n".encode(f"utf-16-{order}", "surrogatepass")
+        path.write_bytes(data)
+        with pytest.raises(UnicodeDecodeError, match=r"a.txt, line 3; errors='replace'"):
+            list(read_lines(path, encoding))
+        assert list(read_lines(path, encoding, errors="ignore"))[-1] == "three"
+        path.write_bytes(data[: data.index("two".encode(f"utf-16-{order}")) + 3])
+        with pytest.raises(UnicodeDecodeError, match=r"truncated data, in .*a.txt, line 2"):
+            list(read_lines(path, encoding))
+
+
 # ---- Padding and batches ---------------------------------------------------------------------------------------------
 @given(
     st.lists(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=6), max_size=5),
