@@ -220,6 +220,10 @@ def test_wrong_padding():
     for wrong in ([[1.5]], [["a"]], [3]):
         with pytest.raises(TypeError):
             pad_sequences(wrong)
+    for value in (0.5, 1.0, "a", None):
+        with pytest.raises(TypeError, match=f"pad_sequences: expected value to be an integer, got {value!r}"):
+            pad_sequences([[1]], value=value)
+    assert pad_sequences([[1], []], value=np.int32(7))[0].tolist() == [[1], [7]]
     with pytest.raises(OverflowError):
         pad_sequences([[2**63]])
 
