@@ -116,6 +116,8 @@ def test_encoding_with_a_vocabulary():
     for empty in ([], ["", " "], ""):
         with pytest.raises(ValueError, match="RegexTokenizer.build_vocab: expected texts with at least one token"):
             tokenizer.build_vocab(empty, specials=["<unk>"])
+    with pytest.raises(ValueError, match="expected texts with at least one token seen min_freq=3 times, got none"):
+        tokenizer.build_vocab(["To be or not to be"], specials=["<unk>"], min_freq=3)
     vocab = tokenizer.build_vocab(["To be or not to be"], specials=["<unk>"], default="<unk>", min_freq=2)
     assert vocab is tokenizer.vocab and vocab.tokens == ["<unk>", "be", "to"]
     assert tokenizer.encode_batch(["to be", "not"]) == [[2, 1], [0]]
