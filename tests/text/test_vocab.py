@@ -65,6 +65,11 @@ def test_unknown_tokens_are_named_and_nothing_is_written():
 def test_wrong_vocabularies():
     with pytest.raises(TypeError, match="expected lists of tokens, got 'to be'"):
         Vocab(["to be"])
+    vocab = Vocab(LISTS)
+    for call in (vocab, vocab.lookup):
+        for text in ("abc", b"abc"):
+            with pytest.raises(TypeError, match="expected lists of tokens, got b?'abc'; a tokenizer makes them"):
+                call(text)
     with pytest.raises(TypeError, match="expected tokens of type str, got 3"):
         Vocab.from_tokens(["a", 3])
     with pytest.raises(ValueError, match="got 'a' twice"):
@@ -90,7 +95,9 @@ def test_saved_vocabularies_are_the_same(tmp_path_factory, lists):
 
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "vocab.json"
-    for text in ("{}", "[]", "3", "not JSON", '{"tokens": ["a", "a"], "counts": [], "default": null}'):
+    for text in ("{}", "[]", "3", "not JSON", '{"tokens": ["a", "a"], "counts": [], "default": null}',
+            '{"tokens": ["a", "b"], "counts": [1], "default": null}', '{"tokens": ["a"], "counts": 1, "default": null}',
+            '{"tokens": ["a"], "counts": [1, 2], "default": null}'):
         path.write_text(text)
         with pytest.raises(ValueError, match="Vocab.load: expected a file that Vocab.save wrote"):
             Vocab.load(path)
