@@ -202,12 +202,12 @@ def test_exceptions_name_the_sample(workers):
     class Broken(Squares):
         def __getitem__(self, i):
             if i == 5:
-                raise KeyError("photo.jpg")
+                raise LookupError("photo.jpg")
             return super().__getitem__(i)
 
     found = iter(DataLoader(Broken(8), 2, num_workers=workers))
     assert next(found)[1].tolist() == [0, 1] and next(found)[1].tolist() == [2, 3]
-    with pytest.raises(KeyError, match="photo.jpg.*sample 5 of Broken"):
+    with pytest.raises(LookupError, match="photo.jpg.*sample 5 of Broken"):
         next(found)
     assert next(found)[1].tolist() == [6, 7]
 
@@ -216,6 +216,37 @@ def test_exceptions_name_the_sample(workers):
 
     with pytest.raises(ValueError, match="bad start"):
         list(DataLoader(Squares(4), 2, num_workers=1, worker_init_fn=ragged))
+
+
+class Refusal(Exception):
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("kind", "args"), [
+    (FileNotFoundError, (2, "No such file or directory", "photo.jpg")), (KeyError, ("photo.jpg",)), (IndexError, (3,)),
+    (UnicodeDecodeError, ("utf-8", b"\xff", 0, 1, "invalid start byte")), (Refusal, (7, "no")), (ValueError, ()),
+    (ImportError, ("no codec",)), (OSError, ("no image",)), (pydl.ShapeError, ("expected [2], got [3]",)),
+])
+def test_an_exception_arrives_as_it_was_raised(kind, args, workers):
+    error = kind(*args)
+
+    class Broken(Squares):
+        def __getitem__(self, i):
+            raise error
+
+    with pytest.raises(kind) as caught:
+        list(DataLoader(Broken(1), num_workers=workers))
+    assert caught.value is error
+    for name in ("errno", "filename", "start", "code", "msg"):
+        assert getattr(error, name, None) == getattr(kind(*args), name, None)
+    if kind in (OSError, pydl.ShapeError):
+        assert str(error) == f"{args[0]} (sample 0 of Broken)"
+    else:
+        assert error.args == kind(*args).args and str(error) == str(kind(*args))
+        assert getattr(error, "__notes__", ["sample 0 of Broken"]) == ["sample 0 of Broken"]  # since Python 3.11
 
 
 def test_workers_run_beside_the_caller():

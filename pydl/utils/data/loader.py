@@ -244,16 +244,19 @@ class _Epoch:
         try:
             return self.dataset[index]
         except Exception as error:
-            raise _with_index(error, index, self.dataset) from error
+            _name_sample(error, f"sample {index} of {type(self.dataset).__name__}")
+            raise
 
 
-def _with_index(error: Exception, index: Any, dataset: Any) -> Exception:
-    """The same type of exception, its message naming the sample."""
-    message = f"{error.args[0] if error.args else error!r} (sample {index} of {type(dataset).__name__})"
-    try:
-        return type(error)(message)
-    except Exception:  # a type that is made from other arguments
-        return RuntimeError(f"{type(error).__name__}: {message}")
+def _name_sample(error: Exception, sample: str) -> None:
+    """Adds the sample to the message of an error that is made from its message alone, else as a note."""
+    args, message = error.args, str(error)
+    if args == (message,):
+        error.args = (f"{message} ({sample})",)
+    if str(error) == message:
+        error.args = args
+        if hasattr(error, "add_note"):
+            error.add_note(sample)
 
 
 class _Direct:
