@@ -312,6 +312,11 @@ def test_options_that_do_not_fit(options, message):
     with pytest.raises(NotImplementedError):
         DataLoader(Squares(4), in_order=False)
     loader = DataLoader(Squares(4))
+    assert loader.multiprocessing_context is None
+    for wrong in (lambda: setattr(loader, "multiprocessing_context", "fork"),
+                  lambda: DataLoader(Squares(4), multiprocessing_context="fork")):
+        with pytest.raises(NotImplementedError, match="multiprocessing_context"):
+            wrong()
     with pytest.raises(ValueError, match="should not be set"):
         loader.batch_size = 3
 

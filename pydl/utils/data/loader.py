@@ -104,8 +104,6 @@ class DataLoader:
             raise ValueError(f"DataLoader: expected prefetch_factor of at least 1, got {prefetch_factor}")
         if persistent_workers and num_workers == 0:
             raise ValueError("persistent_workers option needs num_workers > 0")
-        if multiprocessing_context is not None:
-            raise NotImplementedError("DataLoader: expected no multiprocessing_context, workers are threads")
         if not in_order:
             raise NotImplementedError("DataLoader: expected in_order=True, batches come in order")
         if pin_memory or pin_memory_device:
@@ -141,6 +139,7 @@ class DataLoader:
         self.sampler = sampler
         self.batch_sampler = batch_sampler
         self.num_workers = num_workers
+        self.multiprocessing_context = multiprocessing_context
         self.prefetch_factor = 2 if prefetch_factor is None and num_workers else prefetch_factor
         self.collate_fn = collate_fn or (default_convert if batch_sampler is None else default_collate)
         self.pin_memory = pin_memory
@@ -152,6 +151,16 @@ class DataLoader:
         self.in_order = in_order
         self._workers: _Workers | None = None
         self._initialized = True
+
+    @property
+    def multiprocessing_context(self) -> None:
+        """None: workers are threads."""
+        return None
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context: Any) -> None:
+        if context is not None:
+            raise NotImplementedError("DataLoader: expected no multiprocessing_context, workers are threads")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in FIXED and getattr(self, "_initialized", False):
