@@ -146,6 +146,9 @@ def test_collation_is_that_of_pytorch(torch_or_fail):
         data.default_collate([object()])
     with pytest.raises(RuntimeError, match="equal size"):
         data.default_collate([[1], [1, 2]])
+    for ragged in ([np.ones(2), np.ones(3)], [np.ones((2, 1)), 1.0]):
+        with pytest.raises(pydl.ShapeError, match=r"default_collate: expected samples of one shape, got \[2.*\] and"):
+            data.default_collate(ragged)
 
 
 # ---- The loader ------------------------------------------------------------------------------------------------------
