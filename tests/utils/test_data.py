@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from support import python
 
 import pydl
 from pydl.utils import data
@@ -286,6 +287,64 @@ def test_an_abandoned_epoch_stops_its_workers():
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize("use", [
+    "list(DataLoader(Stuck(), num_workers=2, timeout=0.5))",
+    "next(iter(DataLoader(Stuck(), num_workers=2, persistent_workers=True)))",
+    "interrupt.start(); list(DataLoader(Stuck(), num_workers=1))",
+])
+def test_a_sample_that_never_ends_does_not_keep_the_process(use):
+    program = f"""
+import signal, threading, time
+import pydl
+from pydl.utils.data import DataLoader, Dataset
+
+class Stuck(Dataset):
+    def __getitem__(self, i):
+        while i:
+            time.sleep(0.01)
+        return i
+
+    def __len__(self):
+        return 4
+
+interrupt = threading.Timer(0.5, signal.pthread_kill, [threading.get_ident(), signal.SIGINT])
+try:
+    {use}
+except (KeyboardInterrupt, RuntimeError) as error:
+    print(type(error).__name__)
+print("done")
+"""
+    assert python(program, timeout=30).split()[-1] == "done"
+
+
+def test_worker_info():
+    seen = {}
+
+    def init(number):
+        info = data.get_worker_info()
+        assert info.dataset is dataset and pydl.initial_seed() == info.seed
+        seen[number] = (info.id, info.num_workers, info.seed, pydl.rand(1).item())
+
+    class Asked(Squares):
+        def __getitem__(self, i):
+            info = data.get_worker_info()
+            assert seen[info.id][:3] == (info.id, info.num_workers, info.seed)
+            return i
+
+    dataset, epochs = Asked(4), []
+    for _ in range(2):
+        pydl.manual_seed(3)
+        assert len(list(DataLoader(dataset, num_workers=3, worker_init_fn=init))) == 4
+        deadline = time.monotonic() + 5
+        while len(seen) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        epochs.append([seen.pop(number) for number in range(3)])
+    assert epochs[0] == epochs[1]
+    ids, counts, seeds, draws = zip(*epochs[0])
+    assert ids == (0, 1, 2) and counts == (3, 3, 3) and len(set(draws)) == 3
+    assert seeds == (seeds[0], seeds[0] + 1, seeds[0] + 2)
 
 
 def test_kernels_of_workers_stay_on_their_thread(threads):
