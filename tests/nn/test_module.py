@@ -158,6 +158,13 @@ def test_modes_and_dtypes():
     assert net.type(pydl.float64).first.index.dtype == pydl.float64
     with pytest.raises(TypeError, match="floating point"):
         net.to(pydl.int32)
+    for place in ((), ("cpu",), (pydl.float32,), (pydl.zeros(1),)):
+        assert net.to(*place, memory_format=pydl.channels_last) is net
+    assert net.to(memory_format=None).first.scale.dtype == pydl.float32
+    conv = nn.Conv2d(3, 4, 3).to(memory_format=pydl.channels_last, dtype=pydl.float64)
+    assert conv.weight.is_contiguous() and conv.weight.dtype == pydl.float64
+    with pytest.raises(TypeError, match="Module.to: expected memory_format to be a pydl.memory_format, got 'nhwc'"):
+        net.to(memory_format="nhwc")
     with pytest.raises(NotImplementedError):
         net.share_memory()
 

@@ -336,11 +336,14 @@ class Module:
                     attributes[name] = fn(buffer)
         return self
 
-    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
+    def to(self: Self, *args: Any, memory_format: pydl.memory_format | None = None, **kwargs: Any) -> Self:
         """``to(device=None, dtype=None, non_blocking=False)``, ``to(dtype)`` or ``to(tensor)``, in place.
 
-        A dtype, which must be floating point, applies to floating point parameters and buffers only.
+        A dtype, which must be floating point, applies to floating point parameters and buffers only. A `memory_format`
+        changes nothing: layers take images in any format as they are, and parameters and buffers stay contiguous.
         """
+        if memory_format is not None and not isinstance(memory_format, pydl.memory_format):
+            raise TypeError(f"Module.to: expected memory_format to be a pydl.memory_format, got {memory_format!r}")
         device, dtype, non_blocking = _parse_to(*args, **kwargs)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
