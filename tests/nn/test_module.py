@@ -345,6 +345,35 @@ def test_full_backward_hooks(inputs_need_grad):
     assert run(pydl) == run(torch)
 
 
+def test_hooks_of_every_module():
+    def run(lib):
+        seen, hooks = [], lib.nn.modules.module
+        model = lib.nn.Sequential(lib.nn.Identity(), lib.nn.ReLU(), lib.nn.MaxPool1d(2))
+        model[1].register_forward_hook(lambda m, args, output: seen.append("own"))
+        handles = [
+            hooks.register_module_forward_pre_hook(lambda m, args: seen.append(("pre", type(m).__name__))),
+            hooks.register_module_forward_hook(
+                lambda m, args, kwargs, output: seen.append((type(m).__name__, output.tolist())), with_kwargs=True),
+            hooks.register_module_full_backward_pre_hook(lambda m, g: seen.append((type(m).__name__, g[0].tolist()))),
+            hooks.register_module_full_backward_hook(lambda m, gi, go: seen.append((type(m).__name__, gi[0].tolist()))),
+        ]
+        x = lib.tensor([[1.0, -2.0, 3.0, 4.0]], requires_grad=True)
+        try:
+            model(x).sum().backward()
+            handles.pop().remove()
+            handles.pop().remove()
+            model(x)
+        finally:
+            for handle in handles:
+                handle.remove()
+        count = len(seen)
+        model(x)
+        return seen[:count], seen[count:], x.grad.tolist()
+
+    assert run(pydl) == run(torch)
+    assert nn.Module._hooks is None  # calls take the short way again
+
+
 def test_repr_matches():
     def build(nn):
         class Odd(nn.Module):
