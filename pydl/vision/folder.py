@@ -64,11 +64,13 @@ class ImageFolder(Dataset[tuple[Any, Any]]):
 
     def decode(self, name: str) -> Any:
         """The image of that path below root, as Pillow's, in RGB."""
-        encoded = self._files.read(name)
+        open_image = pillow().open
         try:
-            with pillow().open(io.BytesIO(encoded)) as image:
+            with open_image(io.BytesIO(self._files.read(name))) as image:
                 return image.convert("RGB")
         except Exception as error:
+            if getattr(error, "filename", None):  # such as that of a file that is gone
+                raise
             reason = str(error).partition(": <")[0] or type(error).__name__
             raise OSError(f"ImageFolder: expected an image, got {self.root}/{name} ({reason})") from error
 

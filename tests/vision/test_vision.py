@@ -63,6 +63,19 @@ def test_zip_is_read_like_a_folder(folder, tmp_path):
     assert np.array_equal(images[4].permute(1, 2, 0).numpy(), photo(seed=11)) and labels.tolist() == plain.targets
 
 
+@pytest.mark.parametrize("how", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_damaged_entry_of_a_zip_file_is_named(tmp_path, how):
+    file = tmp_path / "photos.zip"
+    with zipfile.ZipFile(file, "w", how) as archive:
+        archive.writestr("train/cat/0.png", encoded(photo()))
+        start = archive.getinfo("train/cat/0.png").header_offset + 30 + len("train/cat/0.png")
+    damaged = bytearray(file.read_bytes())
+    damaged[start : start + 40] = b"\xff" * 40
+    file.write_bytes(damaged)
+    with pytest.raises(OSError, match=r"ImageFolder: expected an image, got .*photos\.zip/train/cat/0\.png"):
+        ImageFolder(file / "train")[0]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_file_that_does_not_decode_is_named(folder, workers):
     (folder / "dog" / "1.png").write_bytes(b"no picture")
