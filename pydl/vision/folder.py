@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -19,7 +20,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".
 
 
 class ImageFolder(Dataset[tuple[Any, Any]]):
-    """The images below `root`/<class>/, as (image, class index); classes count in alphabetical order.
+    """The images below `root`/<class>/, as (image, class index); classes count in alphabetical order. Links are
+    followed.
 
     `root` is a folder, or a place inside a zip file: "photos.zip", "photos.zip/train". Sample i is the i-th file in
     order of class and name: an RGB image of Pillow, or what `transform` makes of it, and its class index, or what
@@ -43,7 +45,7 @@ class ImageFolder(Dataset[tuple[Any, Any]]):
         self.target_transform = target_transform
         place = _split_zip(Path(root))
         self._files: _Zip | _Folder = _Folder(Path(root)) if place is None else _Zip(*place)
-        names = sorted(name for name in self._files.names() if _is_sample(name))
+        names = sorted(filter(_is_sample, self._files.names()), key=lambda name: PurePosixPath(name).parts)
         self.classes = sorted({PurePosixPath(name).parts[0] for name in names})
         if not self.classes:
             raise FileNotFoundError(f"ImageFolder: expected images in {self.root}/<class>/, got none")
@@ -116,7 +118,9 @@ class _Folder:
         self.root = root
 
     def names(self) -> Iterator[str]:
-        return (path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file())
+        for folder, _, files in os.walk(self.root, followlinks=True):
+            inside = Path(folder).relative_to(self.root)
+            yield from ((inside / file).as_posix() for file in files)
 
     def read(self, name: str) -> bytes:
         return (self.root / name).read_bytes()

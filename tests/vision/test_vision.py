@@ -63,6 +63,22 @@ def test_zip_is_read_like_a_folder(folder, tmp_path):
     assert np.array_equal(images[4].permute(1, 2, 0).numpy(), photo(seed=11)) and labels.tolist() == plain.targets
 
 
+def test_samples_are_in_order_of_class_then_name_behind_links_too(folder, tmp_path):
+    for name in ("a", "a-b", "a/deep"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "0.png").write_bytes(encoded(photo()))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "0.png").write_bytes(encoded(photo(seed=9)))
+    (folder / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    data = ImageFolder(folder)
+    assert data.classes == ["a", "a-b", "cat", "dog", "linked", "owl"] and data.targets == sorted(data.targets)
+    assert [name for name, _ in data.samples[:3]] == ["a/0.png", "a/deep/0.png", "a-b/0.png"]
+    assert np.array_equal(np.array(data[data.targets.index(4)][0]), photo(seed=9))
+    (folder / "a" / "0.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"a/0\.png"):
+        data[0]
+
+
 @pytest.mark.parametrize("how", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_damaged_entry_of_a_zip_file_is_named(tmp_path, how):
     file = tmp_path / "photos.zip"
