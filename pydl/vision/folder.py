@@ -12,7 +12,7 @@ from typing import Any
 import pydl
 from pydl import Tensor
 from pydl.utils.data import DataLoader, Dataset
-from pydl.vision._pillow import pillow, to_uint8
+from pydl.vision._pillow import pillow, to_pixels
 
 __all__ = ["ImageFolder"]
 
@@ -84,7 +84,7 @@ class ImageFolder(Dataset[tuple[Any, Any]]):
         """
         from tqdm import tqdm
 
-        plain = ImageFolder(self.root, to_uint8)
+        plain = ImageFolder(self.root, to_pixels)
         width, height = plain.decode(plain.samples[0][0]).size
         images = pydl.empty((len(self), height, width, 3), dtype=pydl.uint8).permute(0, 3, 1, 2)
         at = 0

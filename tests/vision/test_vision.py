@@ -152,6 +152,46 @@ def test_every_kind_of_image(kind):
     assert np.array_equal(pixels_of(image), pixels)  # nothing was written in place
 
 
+DTYPES = {"1": pydl.bool, "I": pydl.int32, "I;16": pydl.int32, "F": pydl.float32}
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "CMYK", "1", "I", "F", "I;16"])
+def test_every_mode_of_pillow(mode):
+    colors = Image.fromarray(photo(12, 12))
+    image = {
+        "P": lambda: colors.quantize(16), "LA": lambda: colors.convert("RGBA").convert("LA"),
+        "I": lambda: Image.fromarray(RNG.integers(-70_000, 70_000, (12, 12)).astype(np.int32)),
+        "I;16": lambda: Image.fromarray(RNG.integers(0, 65_536, (12, 12)).astype(np.uint16)),
+        "F": lambda: Image.fromarray(RNG.standard_normal((12, 12)).astype(np.float32)),
+    }.get(mode, lambda: colors.convert(mode))()
+    assert image.mode == mode
+    pixels = np.array(image)
+    sides = ((2, 2), (2, 2), (0, 0))[: pixels.ndim]
+    for transform, want in (
+        (transforms.CenterCrop((2, 4)), pixels[5:7, 4:8]), (transforms.CenterCrop(16), np.pad(pixels, sides)),
+        (transforms.RandomHorizontalFlip(1), pixels[:, ::-1]), (transforms.RandomCrop(12), pixels),
+        (transforms.RandomCrop(16, 2), np.pad(pixels, sides)), (transforms.RandomCrop(8, -2), pixels[2:10, 2:10]),
+        (transforms.RandomCrop(16, 2, fill=1), np.pad(pixels, sides, constant_values=1)),
+        (transforms.RandomCrop(16, 2, padding_mode="edge"), np.pad(pixels, sides, "edge")),
+        (transforms.RandomCrop(16, 2, padding_mode="reflect"), np.pad(pixels, sides, "reflect")),
+        (transforms.Resize((5, 6)), np.array(image.resize((6, 5), Image.Resampling.BILINEAR))),
+    ):
+        result = transform(image)
+        assert result.mode == mode and result.getpalette() == image.getpalette()
+        assert np.array_equal(np.array(result), want)
+    raw = transforms.PILToTensor()(image)
+    assert raw.dtype == DTYPES.get(mode, pydl.uint8) and raw.shape == (len(image.getbands()), 12, 12)
+    assert np.array_equal(raw.permute(1, 2, 0).numpy().reshape(pixels.shape), pixels)
+    scaled = transforms.ToTensor()(image)
+    if mode == "1":
+        assert scaled.dtype == pydl.float32 and scaled.unique().tolist() == [0, 1]
+        assert np.array_equal(scaled[0].numpy(), pixels)
+    elif mode in DTYPES:
+        assert scaled.dtype == raw.dtype and np.array_equal(scaled.numpy(), raw.numpy())
+    else:
+        assert np.array_equal(scaled.numpy(), raw.numpy().astype(np.float32) / np.float32(255))
+
+
 def test_a_batch_draws_for_each_image():
     batch = pydl.arange(64).reshape(64, 1, 1, 1) * 100 + pydl.arange(25).reshape(1, 1, 5, 5)
     pydl.manual_seed(0)
