@@ -8,7 +8,7 @@ it is: crop and flip before converting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -167,8 +167,8 @@ class RandomCrop:
     ) -> None:
         if padding_mode not in BORDERS:
             raise ValueError(f"RandomCrop: expected padding_mode {', '.join(BORDERS)}, got {padding_mode!r}")
-        self.size = _pair(size)
-        sides = (0,) if padding is None else (padding,) if isinstance(padding, int) else tuple(padding)
+        self.size = _pair("RandomCrop", size)
+        sides = tuple(padding) if isinstance(padding, Iterable) else (padding or 0,)
         if len(sides) not in (1, 2, 4):
             raise ValueError(f"RandomCrop: expected one, two or four paddings, got {padding}")
         self.left, self.top, self.right, self.bottom = sides * (4 // len(sides))
@@ -179,7 +179,7 @@ class RandomCrop:
         if is_image(img):
             return self._of_image(img)
         batch = self._padded(img if img.dim() == 4 else img.unsqueeze(0))
-        tops, lefts = self._corners(*batch.shape[2:], len(batch))
+        tops, lefts = self._corners(batch.size(2), batch.size(3), len(batch))
         result = _windows(batch, tops, lefts, *self.size)
         return result if img.dim() == 4 else result[0]
 
@@ -211,6 +211,8 @@ class RandomCrop:
 def _windows(batch: Tensor, tops: Tensor, lefts: Tensor, height: int, width: int) -> Tensor:
     """A window of each image. A row of a window is a run of memory, so one gather of runs fetches all of them."""
     count, channels, tall, wide = batch.shape
+    if count * channels * height * width == 0:
+        return batch[:, :, :height, :width]
     channels_last = _is_channels_last(batch)
     planes, pixel = (1, channels) if channels_last else (channels, 1)
     memory = batch.permute(0, 2, 3, 1) if channels_last else batch.contiguous()
@@ -233,7 +235,7 @@ class CenterCrop:
     """
 
     def __init__(self, size: int | Sequence[int]) -> None:
-        self.size = _pair(size)
+        self.size = _pair("CenterCrop", size)
 
     def __call__(self, img: Any) -> Any:
         shape = (img.height, img.width) if is_image(img) else img.shape[-2:]
@@ -267,13 +269,14 @@ class Resize:
     def __init__(self, size: int | Sequence[int], interpolation: str = "bilinear", antialias: bool = True) -> None:
         if interpolation not in ("bilinear", "bicubic", "nearest"):
             raise ValueError(f"Resize: expected interpolation bilinear, bicubic or nearest, got {interpolation!r}")
-        self.size = size
+        both = _pair("Resize", size)
+        self.size = both if isinstance(size, Iterable) and len(size) == 2 else both[0]
         self.interpolation = interpolation
         self.antialias = antialias
 
     def _target(self, height: int, width: int) -> tuple[int, int]:
-        if not isinstance(self.size, int):
-            return _pair(self.size)
+        if isinstance(self.size, tuple):
+            return self.size
         if height <= width:
             return self.size, int(self.size * width / height)
         return int(self.size * height / width), self.size
@@ -295,11 +298,11 @@ class Resize:
         return result if img.dim() == 4 else result[0]
 
 
-def _pair(size: int | Sequence[int]) -> tuple[int, int]:
-    if isinstance(size, int):
-        return size, size
-    first, last = size[0], size[-1]
-    return first, last
+def _pair(op: str, size: int | Sequence[int]) -> tuple[int, int]:
+    sizes = tuple(size) if isinstance(size, Iterable) else (size,)
+    if len(sizes) not in (1, 2) or min(sizes) < 0:
+        raise ValueError(f"{op}: expected one or two sizes of at least 0, got {size}")
+    return sizes[0], sizes[-1]
 
 
 def _count(img: Any) -> int:

@@ -192,6 +192,18 @@ def test_every_mode_of_pillow(mode):
         assert np.array_equal(scaled.numpy(), raw.numpy().astype(np.float32) / np.float32(255))
 
 
+def test_sizes_of_crops():
+    for shape in ((0, 3, 4, 5), (2, 0, 4, 5)):
+        assert transforms.RandomCrop(2, padding=1)(pydl.zeros(*shape)).shape == (*shape[:2], 2, 2)
+    assert transforms.RandomCrop(0)(pydl.zeros(2, 3, 4, 5)).shape == (2, 3, 0, 0)
+    assert transforms.RandomCrop(np.int64(2), np.int64(1))(pydl.zeros(3, 4, 5)).shape == (3, 2, 2)
+    assert transforms.Resize([2])(pydl.zeros(3, 4, 8)).shape == (3, 2, 4)  # of the shorter side
+    for transform in (transforms.RandomCrop, transforms.CenterCrop, transforms.Resize):
+        for wrong in (-1, (2, -1), (1, 2, 3), ()):
+            with pytest.raises(ValueError, match=f"{transform.__name__}: expected one or two sizes of at least 0"):
+                transform(wrong)
+
+
 def test_a_batch_draws_for_each_image():
     batch = pydl.arange(64).reshape(64, 1, 1, 1) * 100 + pydl.arange(25).reshape(1, 1, 5, 5)
     pydl.manual_seed(0)
