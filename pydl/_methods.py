@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import importlib
 from typing import Any
 
@@ -70,6 +71,18 @@ def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bo
         return array
 
 
+def _reduced(self: Tensor) -> Any:
+    """What pickle keeps: of a row-sparse tensor its rows."""
+    if not _core._is_sparse(self):
+        return self.__reduce_ex__(2)
+    parts = self._indices(), self._values(), tuple(self.shape), self.is_coalesced()
+    return _rebuilt, parts, self.__dict__ or None
+
+
+def _rebuilt(*parts: Any) -> Tensor:
+    return _core._sparse_rows(*parts)
+
+
 def _real(self: Tensor) -> Tensor:
     return self
 
@@ -93,3 +106,4 @@ def install() -> None:
     Tensor.real = property(_real, doc="The tensor itself: it is real.")
     Tensor.is_pinned = _named(lambda self: False, "is_pinned", "Always False: there is no device to copy to.")
     Tensor.is_shared = _named(lambda self: False, "is_shared", "Always False: memory is this process's own.")
+    copyreg.pickle(Tensor, _reduced)

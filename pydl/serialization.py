@@ -2,7 +2,8 @@
 
 A file holds every tensor once, under its dotted path in the saved object, so a state_dict gives a file with PyTorch's
 key names that any safetensors reader understands. What safetensors cannot say stands in the file's metadata as JSON,
-under "pydl": the containers and plain values around the tensors, and which paths share one tensor.
+under "pydl": the containers and plain values around the tensors, which paths share one tensor, and which tensors are
+row-sparse: of those the file holds the indices and the values.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +23,7 @@ from pydl import Tensor
 
 __all__ = ["load", "save"]
 
-FORMAT = 1
+FORMAT = 2  # 1 knew no sparse tensors, and is still what files without them say
 _DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
     "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
@@ -46,7 +48,9 @@ def save(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> None:
     import safetensors
 
     flat = _Flattener()
-    header = {"version": FORMAT, "structure": flat.encode(obj, "")}
+    header: dict[str, Any] = {"version": 1, "structure": flat.encode(obj, "")}
+    if flat.sparse:
+        header |= {"version": 2, "sparse": flat.sparse}
     metadata = {"format": "pt", "pydl": json.dumps(header)}
     keep: list[Any] = []  # the arrays whose memory the specs point into
     specs = {name: _spec(tensor, keep) for name, tensor in flat.tensors.items()}
@@ -76,8 +80,10 @@ def load(f: str | os.PathLike[str] | IO[bytes], map_location: Any = None, *, wei
     if "structure" not in header:
         return tensors
     try:
+        for key, parts in header.get("sparse", {}).items():
+            tensors[key] = _sparse(parts, tensors)
         return _decode(header["structure"], tensors)
-    except (LookupError, TypeError, ValueError, RecursionError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise RuntimeError(f"load: expected a structure of the tensors in {name}, got {error!r}") from None
 
 
@@ -93,6 +99,7 @@ class _Flattener:
 
     def __init__(self) -> None:
         self.tensors: dict[str, Tensor] = {}
+        self.sparse: dict[str, dict[str, Any]] = {}  # what `_sparse` makes the others of
         self.stored: dict[Any, str] = {}  # what makes two tensors the same -> the name of the first
 
     def encode(self, obj: Any, path: str) -> Any:
@@ -120,16 +127,41 @@ class _Flattener:
 
     def _add(self, tensor: Tensor, path: str) -> str:
         tensor = tensor.detach()
+        if tensor.is_sparse:
+            return self._add_sparse(tensor, path or "tensor")
         same = (tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride()) if tensor.numel() else None
         if same is not None and same in self.stored:
             return self.stored[same]
-        name = path = path or "tensor"
-        while name in self.tensors or name == "__metadata__":  # {"a": {"b": ...}, "a.b": ...}
-            name = f"{path}#{len(self.tensors)}"
+        name = self._free(path or "tensor")
         self.tensors[name] = tensor
         if same is not None:
             self.stored[same] = name
         return name
+
+    def _add_sparse(self, tensor: Tensor, path: str) -> str:
+        parts = {
+            "indices": self._add(tensor._indices(), f"{path}.indices"),
+            "values": self._add(tensor._values(), f"{path}.values"),
+            "size": list(tensor.shape),
+            "coalesced": tensor.is_coalesced(),
+        }
+        same = next((name for name, other in self.sparse.items() if other == parts), None)
+        if same is not None:
+            return same
+        name = self._free(path)
+        self.sparse[name] = parts
+        return name
+
+    def _free(self, path: str) -> str:
+        """A name for the tensor at a path that no other has."""
+        taken = {"__metadata__", *self.sparse}
+        others = (f"{path}#{number}" for number in count(len(self.tensors)))  # {"a": {"b": ...}, "a.b": ...}
+        return next(name for name in chain([path], others) if name not in taken and name not in self.tensors)
+
+
+def _sparse(parts: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor:
+    return pydl.sparse_coo_tensor(tensors[parts["indices"]], tensors[parts["values"]], parts["size"],
+                                  is_coalesced=parts["coalesced"])
 
 
 def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:

@@ -128,7 +128,11 @@ class Run {
     if (!node.extras) return;
     for (auto& [output, hook] : std::vector(node.extras->tensor_hooks))
       if (output < grads.size() && grads[output].defined())
-        if (Tensor replaced = hook->call(grads[output]); replaced.defined()) grads[output] = replaced;
+        if (Tensor replaced = hook->call(grads[output]); replaced.defined()) {
+          if (!same(replaced.sizes(), grads[output].sizes()) || replaced.dtype() != grads[output].dtype())
+            fail("hook: expected a gradient like the one that came, ", grads[output], ", got ", replaced);
+          grads[output] = replaced;
+        }
   }
 
   Tensors apply(Node& node, Tensors& grads) {

@@ -295,6 +295,7 @@ static void regenerate(const Tensor& view) {
 }
 
 void rebase(const Tensor& self, Ref<Node> node) {
+  if (!is_floating(self.dtype())) return;  // what was written there has lost its history
   if (!self.impl()->base) {
     set_history(self, node);
     ensure_history(self).requires_grad = false;

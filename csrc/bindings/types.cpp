@@ -180,7 +180,7 @@ bool to_dtype(PyObject* o, DType& out) {
       fail<NotImplementedError>("dtype: expected a real dtype, got ", out, ": complex tensors do not exist yet");
     return true;
   }
-  if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return out = default_dtype(), true;
+  if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return out = DType::Float64, true;
   if (o == reinterpret_cast<PyObject*>(&PyLong_Type)) return out = DType::Int64, true;
   if (o == reinterpret_cast<PyObject*>(&PyBool_Type)) return out = DType::Bool, true;
   return false;

@@ -218,18 +218,24 @@ void forward(T* out, int64_t out_rs, T* lse, const AttentionHead<T>& h, const T*
   if (!lse) return;
   for_vectors<T>(rows, [&](int64_t r, auto lanes) PYDL_FORCE_INLINE {
     const vec<T> sum = lanes.load(b.sum + r, 1);
-    lanes.store(select(sum == 0, vec<T>(T(kInf)), lanes.load(b.top + r) + log(sum)), lse + begin + r);
+    const auto none = sum == 0;
+    lanes.store(select(none, vec<T>(T(kInf)), lanes.load(b.top + r)), b.top + r);
+    lanes.store(select(none, vec<T>(0), log(sum)), b.sum + r);
   });
+  for (int64_t r = 0; r < rows; ++r) {
+    lse[2 * (begin + r)] = b.top[r];
+    lse[2 * (begin + r) + 1] = b.sum[r];
+  }
 }
 
 // ---- backward ------------------------------------------------------------------------------------------------------
 // Weights of row r from the saved log-sum-exp, in place of the scores, and the gradient of the scores in place of that
 // of the weights: w * (g - delta), where delta = sum_j w[j] g[j] = out . grad.
 template <class T>
-PYDL_INLINE void gradient_row(T* scores, T* grads, T lse, T delta, const T* keep, T scale, int64_t n) {
+PYDL_INLINE void gradient_row(T* scores, T* grads, const T* lse, T delta, const T* keep, T scale, int64_t n) {
   using V = vec<T>;
   for (int64_t j = 0; j < n; j += V::size) {
-    const V w = exp_nonpositive(V::load(scores + j) - V(lse));
+    const V w = exp_nonpositive((V::load(scores + j) - V(lse[0])) - V(lse[1]));
     V g = V::load(grads + j), kept = w;
     if (keep) {
       const V factor = V::load(keep + j) * V(scale);
@@ -287,7 +293,7 @@ void backward(const AttentionHead<T>& h, const AttentionGradient<T>& g, int64_t 
       if (h.bias || h.allowed || n % L != 0 || (h.causal && j + n > i + 1)) mask_tile(scores, h, tile);
       for (int64_t r = 0; r < rows; ++r) {
         if (h.dropout.keep) h.dropout.keep(h.dropout.context, keep, h.dropout.first + (i + r) * h.keys + j, n);
-        gradient_row(scores + r * kPitch<T>, dscores + r * kPitch<T>, g.lse[i + r], delta[i + r],
+        gradient_row(scores + r * kPitch<T>, dscores + r * kPitch<T>, g.lse + 2 * (i + r), delta[i + r],
                      h.dropout.keep ? keep : nullptr, h.dropout.scale, n);
       }
       gemm<T>().block(

@@ -37,7 +37,7 @@ template <class T>
 struct AttentionGradient {
   const T *grad, *out;  // [queries, value_size], rows *_rs apart
   int64_t grad_rs, out_rs;
-  const T* lse;     // [queries]
+  const T* lse;     // [queries][2], as forward wrote it
   T *dq, *dk, *dv;  // rows *_rs apart
   int64_t dq_rs, dk_rs, dv_rs;
   bool first, last;  // of the query heads that share these keys: dk and dv are theirs together

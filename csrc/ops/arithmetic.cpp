@@ -206,7 +206,7 @@ Tensor where(const Tensor& condition, const Operand& a, const Operand& b, const 
   const Tensor ta = a.is_tensor() ? a.tensor() : Tensor(), tb = b.is_tensor() ? b.tensor() : Tensor();
   if (out.fresh() && autograd::needed(ta, tb)) {
     const bool wants_a = ta.defined() && autograd::requires_grad(ta), wants_b = tb.defined() && autograd::requires_grad(tb);
-    autograd::record("WhereBackward", y, {ta, tb}, [condition, wants_a, wants_b](const Tensor& g) {
+    autograd::record("WhereBackward", y, {ta, tb}, [condition = autograd::save(condition), wants_a, wants_b](const Tensor& g) {
       return Tensors{wants_a ? where(condition, g, Operand(0)) : Tensor(), wants_b ? where(condition, Operand(0), g) : Tensor()};
     });
   }

@@ -151,7 +151,7 @@ void run_forward(const Attention& a, const Operands& x, const Tensor& out, T* ls
       const int64_t seen = std::min(a.keys, ceil_div(head.visible(to), size.keys) * size.keys);
       if (packed && seen > ready) kernel.pack(keys, values, head, ready, seen), ready = seen;
       kernel.forward(at<T>(out, index / a.heads, index % a.heads), out.stride(2),
-                     lse ? lse + index * a.queries : nullptr, head, packed ? keys : nullptr, values, from, to,
+                     lse ? lse + 2 * index * a.queries : nullptr, head, packed ? keys : nullptr, values, from, to,
                      values + values_size);
     }
   });
@@ -188,7 +188,7 @@ void run_backward(const Attention& a, const Operands& x, const Tensor& grad, con
             ranges > 1 ? parts.data() + part * dq.numel() + (at<T>(sums, b, h) - sums.data<T>()) : at<T>(dq, b, h);
         kernel.backward(head_of<T>(a, x, b, h),
                         {at<T>(grad, b, h), at<T>(out, b, h), grad.stride(2), out.stride(2),
-                         lse + (b * a.heads + h) * a.queries, dq_rows, at<T>(dk, b, kv), at<T>(dv, b, kv),
+                         lse + 2 * (b * a.heads + h) * a.queries, dq_rows, at<T>(dk, b, kv), at<T>(dv, b, kv),
                          sums.stride(2), dk.stride(2), dv.stride(2), g == 0, g == a.group - 1},
                         from, to, scratch.data());
       }
@@ -293,7 +293,7 @@ Attended fused_forward(Attention& a, const Tensor& query, const Tensor& key, con
   const DType t = compute_dtype(query.dtype());
   if (a.drop > 0) a.stream = default_generator().reserve(a.weights(), 1);
   const Tensor out = empty_like_heads(query, a.value_size, t);
-  const Tensor lse = records ? Tensor::empty(Dims{a.batch, a.heads, a.queries}, t) : Tensor();
+  const Tensor lse = records ? Tensor::empty(Dims{a.batch, a.heads, a.queries, 2}, t) : Tensor();
   if (out.numel() > 0) {
     const Operands x(a, query, key, value, mask, t);
     visit_float(t, [&](auto tag) {
@@ -390,7 +390,7 @@ Tensor fitting_mask(const Tensor& mask, const Dims& lead, const Attention& a) {
   for (int64_t d = 1; fits && d <= mask.dim(); ++d)
     fits = mask.size(-d) == 1 || mask.size(-d) == scores[scores.size() - size_t(d)];
   if (!fits) fail<ShapeError>(kName, ": expected attn_mask that broadcasts to ", show(scores), ", got ", mask);
-  return mask.dim() > 4 ? four_dimensions(expand(mask, scores)) : mask;
+  return lead.size() > 2 && mask.dim() > 3 ? four_dimensions(expand(mask, scores)) : mask;
 }
 
 Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,

@@ -158,12 +158,13 @@ Tensors composite_backward(const NormArguments& a, const Tensor& g) {
   Dims others;  // all dimensions but the channels
   for (int64_t d = 0; d < x.dim(); ++d)
     if (d != 1) others.push_back(d);
-  const Dims sizes(x.sizes()), flat = a.groups ? Dims{x.size(0), a.groups, -1} : sizes,
+  const int64_t sets = x.size(0) * a.groups;
+  const Dims sizes(x.sizes()), flat = a.groups ? Dims{x.size(0), a.groups, sets ? x.numel() / sets : 0} : sizes,
                                dims = a.groups ? Dims{2} : others;
   Tensor centered, r;
   if (a.batch_statistics) {
-    const Tensor sets = reshape(x, flat);
-    centered = sub(sets, mean(sets, dims, true));
+    const Tensor whole = reshape(x, flat);
+    centered = sub(whole, mean(whole, dims, true));
     r = rsqrt(add(mean(square(centered), dims, true), Operand(a.eps)));
   } else {
     centered = sub(x, along_channels(a.running_mean, x.dim()));

@@ -1,5 +1,6 @@
 // conv1d to conv3d and their transposes: arguments, checks, registration.
 #include <algorithm>
+#include <limits>
 
 #include "autograd/node.h"
 #include "ops/call.h"
@@ -18,7 +19,9 @@ Dims3 per_axis(const char* op, const char* name, IntSpan values, int spatial, in
   Dims3 all{absent, absent, absent};
   for (int a = 0; a < spatial; ++a) {
     const int64_t value = values[values.size() == 1 ? 0 : size_t(a)];
-    if (value < lowest) fail(op, ": expected ", name, " of at least ", lowest, ", got ", show(values));
+    constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // lest products with sizes overflow
+    if (value < lowest || value > kMost)
+      fail(op, ": expected ", name, " from ", lowest, " to ", kMost, ", got ", show(values));
     all[size_t(3 - spatial + a)] = value;
   }
   return all;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "autograd/node.h"
 #include "base/parallel.h"
@@ -162,9 +163,34 @@ Tensor copy_(const Tensor& into, const Tensor& from) {
   return into;
 }
 
+namespace {
+
+// Whether an integer type holds the number; as in PyTorch, negative ones go around once in unsigned types.
+bool fits(const Scalar& value, DType t) {
+  return visit_all(t, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (!std::is_integral_v<T> || std::is_same_v<T, bool>) {
+      return true;
+    } else {
+      constexpr int64_t most = std::numeric_limits<T>::max(), least = std::is_signed_v<T> ? std::numeric_limits<T>::min() : -most;
+      if (!value.is_float()) return value.to_int() >= least && value.to_int() <= most;
+      return value.to_double() >= double(least) && value.to_double() < double(most) + 1;
+    }
+  });
+}
+
+Tensor fill_with(const Tensor& into, const Tensor& value) {
+  if (value.dim() > 0) fail("fill_: expected a number or a 0-d tensor, got ", value);
+  return copy_(into, value);
+}
+
+}  // namespace
+
 Tensor fill_(const Tensor& into, const Scalar& value) {
   Call call("fill_");
   autograd::check_inplace(call.op, into);
+  if (!fits(value, into.dtype()))
+    fail("fill_: expected a number that fits ", into.dtype(), ", got ", value.to_double());
   if (into.is_sparse() && value.equals(0)) {
     const Tensor &indices = into.sparse().indices, &values = into.sparse().values;
     replace_rows(into, {narrow(indices, 0, 0, 0), contiguous(narrow(values, 0, 0, 0)), true});
@@ -230,6 +256,7 @@ namespace {
 const Operator ops[] = {
     {&copy_, "copy_(Tensor input, Tensor src) -> Tensor", kMethod, "Copies src, broadcast and cast, into this tensor."},
     {&fill_, "fill_(Tensor input, Scalar value) -> Tensor", kFunction | kMethod, "Fills this tensor with value."},
+    {&fill_with, "fill_(Tensor input, Tensor value) -> Tensor", kFunction | kMethod, ""},
     {&zero_, "zero_(Tensor input) -> Tensor", kFunction | kMethod, "Fills this tensor with zeros."},
     {&clone, "clone(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", kFunction | kMethod,
      "A copy with memory of its own; gradients flow back to the input."},

@@ -1,6 +1,8 @@
 #include "ops/creation.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "ops/call.h"
 #include "ops/copy.h"
@@ -101,16 +103,19 @@ Tensor eye_square(int64_t n, std::optional<DType> dtype) { return eye(n, std::nu
 
 // Positions (row, column) of one triangle of a row x col matrix.
 Tensor triangle_indices(int64_t row, int64_t col, int64_t offset, bool upper) {
-  std::vector<int64_t> r, c;
+  const char* const op = upper ? "triu_indices" : "tril_indices";
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // lest the number of positions overflows
+  if (row < 0 || col < 0 || row > kMost || col > kMost)
+    fail(op, ": expected row and col from 0 to ", kMost, ", got ", row, " and ", col);
+  offset = std::clamp(offset, -row - col, row + col);
+  const auto from = [&](int64_t i) { return upper ? std::clamp<int64_t>(i + offset, 0, col) : 0; };
+  const auto to = [&](int64_t i) { return upper ? col : std::clamp<int64_t>(i + offset + 1, 0, col); };
+  int64_t count = 0;
+  for (int64_t i = 0; i < row; ++i) count += to(i) - from(i);
+  const Tensor out = Tensor::empty(Dims{2, count}, DType::Int64);
+  int64_t *r = out.data<int64_t>(), *c = r + count;
   for (int64_t i = 0; i < row; ++i)
-    for (int64_t j = 0; j < col; ++j)
-      if (upper ? j - i >= offset : j - i <= offset) {
-        r.push_back(i);
-        c.push_back(j);
-      }
-  const Tensor out = Tensor::empty(Dims{2, int64_t(r.size())}, DType::Int64);
-  std::copy(r.begin(), r.end(), out.data<int64_t>());
-  std::copy(c.begin(), c.end(), out.data<int64_t>() + r.size());
+    for (int64_t j = from(i); j < to(i); ++j) *r++ = i, *c++ = j;
   return out;
 }
 Tensor tril_indices(int64_t row, int64_t col, int64_t offset) { return triangle_indices(row, col, offset, false); }

@@ -32,9 +32,11 @@ void check_table(const char* op, const Tensor& weight, const TableGradient& how)
     fail<ValueError>(op, ": expected scale_grad_by_freq=False with sparse=True, got both");
 }
 
-// int64 row numbers, checked.
-Tensor row_numbers(const char* op, const Tensor& indices, const Tensor& weight) {
-  return checked_index(op, indices, weight.size(0), 0);
+// int64 row numbers, checked. With `keep` they are the backward pass's own: whoever fills the indices anew, as loops do
+// with a batch's buffer, would else change what it reads.
+Tensor row_numbers(const char* op, const Tensor& indices, const Tensor& weight, bool keep) {
+  const Tensor rows = checked_index(op, indices, weight.size(0), 0);
+  return keep && rows.storage() == indices.storage() ? clone(rows) : rows;
 }
 
 // The gradient of the table, dense: row r gets scale[k] * g[source[k]] for every k with index[k] == r, in ascending k.
@@ -99,7 +101,7 @@ Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding_id
   Call call("embedding");
   const TableGradient how{Dims(weight.sizes()), padding_idx, scale_grad_by_freq, sparse};
   check_table(call.op, weight, how);
-  const Tensor rows = row_numbers(call.op, indices, weight);
+  const Tensor rows = row_numbers(call.op, indices, weight, autograd::needed(weight));
   const Tensor y = index(weight.alias(), {rows});
   if (autograd::needed(weight))
     autograd::record("EmbeddingBackward", y, {weight}, [how, at = reshape(rows, Dims{-1})](const Tensor& g) {
@@ -292,7 +294,8 @@ Tensor embedding_bag(const Tensor& weight, const Tensor& indices, const Tensor& 
   }
   if (m == Mode::Max && (sparse || scale_grad_by_freq))
     fail<ValueError>(call.op, ": expected sparse=False and scale_grad_by_freq=False with mode 'max'");
-  const Bags bags(row_numbers(call.op, indices, weight), offsets, include_last_offset, padding_idx);
+  const bool keep = autograd::needed(weight, per_sample_weights);
+  const Bags bags(row_numbers(call.op, indices, weight, keep), offsets, include_last_offset, padding_idx);
   return m == Mode::Max ? bag_maxima(weight, bags, how) : bag_sums(weight, per_sample_weights, bags, m, how);
 }
 

@@ -199,12 +199,14 @@ AxisTaps taps_along(const Axis& axis, const Tensor& coordinate, Mode mode) {
   return {{left, left + Operand(1.0)}, {1.0 - t, t}};
 }
 
-// Flat positions of a point's tap, -1 where any coordinate lies outside (or is NaN).
-Tensor flat(const std::vector<Axis>& axes, const std::vector<Tensor>& at) {
+// Flat positions of a point's tap, -1 where any coordinate lies outside. A NaN coordinate reads pixel 0 if its weight
+// is NaN, too, so that the result shows it.
+Tensor flat(const std::vector<Axis>& axes, const std::vector<Tensor>& at, bool nan_weights) {
   Tensor position, valid;
   for (size_t d = 0; d < axes.size(); ++d) {
     const Tensor in = logical_and(ge(at[d], Operand(0.0)), le(at[d], Operand(double(axes[d].n - 1))));
-    valid = d ? logical_and(valid, in) : in;
+    const Tensor read = nan_weights ? logical_or(in, ne(at[d], at[d])) : in;
+    valid = d ? logical_and(valid, read) : read;
     const Tensor whole = cast(where(in, at[d], Operand(0.0)), DType::Int64);
     position = d ? add(mul(position, Operand(Scalar(axes[d].n))), whole) : whole;
   }
@@ -254,7 +256,7 @@ Tensor grid_sample(const Tensor& input, const Tensor& grid, std::string_view mod
       weight = weight.defined() ? along[d].weights[tap] * weight : along[d].weights[tap];
     }
     autograd::GradGuard without_history(false);
-    sources.push_back(flat(axes, at));
+    sources.push_back(flat(axes, at, mode != Mode::Nearest));
     weights.push_back(weight);
   }
   const Points points(contiguous(stack(sources, 2)), x.sizes().subspan(2), out);

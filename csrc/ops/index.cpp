@@ -97,7 +97,7 @@ Tensor masked_select(const Tensor& x, const Tensor& mask) {
     });
   });
   if (autograd::needed(x))
-    autograd::record("MaskedSelectBackward", y, {x}, [flags, shape, sizes = Dims(x.sizes())](const Tensor& g) {
+    autograd::record("MaskedSelectBackward", y, {x}, [flags = autograd::save(flags), shape, sizes = Dims(x.sizes())](const Tensor& g) {
       return sum_to(masked_scatter(autograd::arithmetic.zeros(shape, g.dtype()), flags, g), sizes);
     });
   return y;
@@ -121,7 +121,7 @@ Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source)
   y = in_format_of(x, y);
   if (autograd::needed(x, source))
     autograd::record("MaskedScatterBackward", y, {x, source},
-                     [flags, sizes = Dims(x.sizes()), from = Dims(source.sizes())](const Tensor& g) {
+                     [flags = autograd::save(flags), sizes = Dims(x.sizes()), from = Dims(source.sizes())](const Tensor& g) {
       const Tensor taken = masked_select(g, flags), spread = autograd::arithmetic.zeros(Dims{element_count(from)}, g.dtype());
       copy_(narrow(spread, 0, 0, taken.numel()), taken);
       return Tensors{sum_to(masked_fill(g, flags, Operand(0)), sizes), reshape(spread, from)};
@@ -195,6 +195,20 @@ int64_t picked_dim(const std::vector<Tensor>& indices) {
 
 }  // namespace
 
+namespace {
+
+// Kept for the backward pass, which raises if one was written in place since.
+class SavedIndices {
+ public:
+  explicit SavedIndices(const std::vector<Tensor>& indices) : saved_(indices.begin(), indices.end()) {}
+  operator std::vector<Tensor>() const { return {saved_.begin(), saved_.end()}; }
+
+ private:
+  std::vector<autograd::Saved> saved_;
+};
+
+}  // namespace
+
 Tensor index(const Tensor& x, const std::vector<Tensor>& indices) {
   if (covers(indices, x)) return masked_select(x, indices[0]);
   Call call("index");
@@ -204,7 +218,7 @@ Tensor index(const Tensor& x, const std::vector<Tensor>& indices) {
   Tensor y = picked == 0 ? order.to_logical(read(order.to_memory(x), indices)) : read(x, indices);
   if (picked > 0) y = in_format_of(x, y);
   if (autograd::needed(x))
-    autograd::record("IndexBackward", y, {x}, [indices, sizes = Dims(x.sizes())](const Tensor& g) {
+    autograd::record("IndexBackward", y, {x}, [indices = SavedIndices(indices), sizes = Dims(x.sizes())](const Tensor& g) {
       return index_put_(autograd::arithmetic.zeros(sizes, g.dtype()), indices, g, true);
     });
   return y;
@@ -224,9 +238,11 @@ Tensor index_put_(const Tensor& x, const std::vector<Tensor>& indices, const Ten
     const Tensor target = accumulate ? cast(x.alias(), compute_dtype(x.dtype())) : x;
     const Addressed a(target, indices);
     Picks p(a.x, a.indices);
-    if (!same(broadcast_shapes(call.op, p.result_sizes, value.sizes()), p.result_sizes))
+    Tensor fitting = cast(cast_value, target.dtype());
+    while (fitting.dim() > int64_t(p.result_sizes.size()) && fitting.size(0) == 1) fitting = select(fitting, 0, 0);
+    if (!same(broadcast_shapes(call.op, p.result_sizes, fitting.sizes()), p.result_sizes))
       fail<ShapeError>("index_put_: expected a value that broadcasts to ", show(p.result_sizes), ", got ", value);
-    Tensor dense = contiguous(expand(cast(cast_value, target.dtype()), p.result_sizes));
+    Tensor dense = contiguous(expand(fitting, p.result_sizes));
     if (dense.storage() == x.storage()) dense = clone(dense);
     if (p.rows.storage() == x.storage()) p.rows = clone(p.rows);
     if (dense.numel() > 0) accumulate ? add_picks(a.x, dense, p) : write_picks(a.x, dense, p);
@@ -235,7 +251,8 @@ Tensor index_put_(const Tensor& x, const std::vector<Tensor>& indices, const Ten
   x.bump_version();
   if (autograd::needed(x, value)) {
     const Tensor inputs[] = {x, value};
-    autograd::record_inplace("IndexPutBackward", x, inputs, [indices, accumulate](const Tensor& g) {
+    autograd::record_inplace("IndexPutBackward", x, inputs, [saved = SavedIndices(indices), accumulate](const Tensor& g) {
+      const std::vector<Tensor> indices = saved;
       Tensor kept = g;
       if (!accumulate) kept = index_put_(clone(g), indices, scalar_tensor(Scalar(0.0), g.dtype()), false);
       return Tensors{kept, index(g, indices)};

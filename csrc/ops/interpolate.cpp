@@ -112,8 +112,8 @@ Taps antialiased(const Axis& a, Mode mode) {
   return taps;
 }
 
-Tensor read_nearest(const Tensor& x, const std::vector<Positions>& positions) {
-  const Tensor y = read_at(x, positions, Scalar(0));
+Tensor read_nearest(const Tensor& y, const Tensor& x, const std::vector<Positions>& positions) {
+  if (y.numel() > 0) read_at(y, x, positions, Scalar(0));
   if (autograd::needed(x))
     autograd::record("UpsampleNearestBackward", y, {x}, [positions, sizes = Dims(x.sizes())](const Tensor& g) {
       Tensor sum = g;
@@ -140,6 +140,9 @@ Tensor interpolate(const Tensor& x, IntSpan size, std::string_view mode_name, bo
   const bool reads = mode == Mode::Nearest || mode == Mode::NearestExact;
   if (!reads && !is_floating(x.dtype())) fail("interpolate: expected a floating point tensor with mode '", mode_name, "', got ", x);
 
+  Dims sizes(x.sizes());
+  std::copy(size.begin(), size.end(), sizes.begin() + 2);
+  const Tensor resized = ImageLayout(x).empty(sizes, x.dtype());  // before positions are listed: there may be too many
   const std::optional<double> scales[] = {first_scale, second_scale, third_scale};
   std::vector<Positions> positions(size_t(x.dim()));
   Tensor y = reads ? x : cast(x, compute_dtype(x.dtype()));
@@ -157,7 +160,7 @@ Tensor interpolate(const Tensor& x, IntSpan size, std::string_view mode_name, bo
     Taps taps = antialias ? antialiased(axis, mode) : mode == Mode::Linear ? linear(axis) : mode == Mode::Cubic ? cubic(axis) : area(axis);
     y = weighted_sums(y, i + 2, std::make_shared<const Taps>(std::move(taps)));
   }
-  if (reads) return read_nearest(x, positions);
+  if (reads) return read_nearest(resized, x, positions);
   return y.is(x) ? clone(x) : cast(y, x.dtype());
 }
 

@@ -53,9 +53,11 @@ Tensor class_weights(const char* op, const Tensor& weight, const Rows& r, DType 
 }
 
 Tensor class_indices(const char* op, const Tensor& target, const Rows& r, int64_t ignore_index) {
-  if (target.dtype() != DType::Int64) fail(op, ": expected int64 class indices as the target, got ", target);
+  if (target.dtype() != DType::Int64 && target.dtype() != DType::UInt8)
+    fail(op, ": expected int64 or uint8 class indices as the target, got ", target);
   if (!same(target.sizes(), r.loss_sizes)) fail<ShapeError>(op, ": expected a target of shape ", show(r.loss_sizes), ", got ", target);
-  const Tensor index = contiguous(target.alias());
+  Tensor index = contiguous(cast(target.alias(), DType::Int64));
+  if (index.storage()->shared) index = clone(index);  // a write from outside would go unnoticed before the backward pass
   const int64_t* at = index.data<int64_t>();
   for (int64_t i = 0; i < index.numel(); ++i)
     if ((at[i] < 0 || at[i] >= r.classes) && at[i] != ignore_index)

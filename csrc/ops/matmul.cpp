@@ -276,8 +276,10 @@ Tensor inner(const Tensor& a, const Tensor& b) {
   if (a.size(-1) != b.size(-1)) fail<ShapeError>("inner: expected equal last sizes, got ", show(a.sizes()), " and ", show(b.sizes()));
   Dims shape(a.sizes().begin(), a.sizes().end() - 1);
   shape.append(b.sizes().begin(), b.sizes().end() - 1);
-  const int64_t k = a.size(-1);
-  return reshape(mm(reshape(a, Dims{-1, k}), t(reshape(b, Dims{-1, k}))), shape);
+  const auto rows = [k = a.size(-1)](const Tensor& x) {
+    return reshape(x, Dims{element_count(x.sizes().subspan(0, size_t(x.dim() - 1))), k});
+  };
+  return reshape(mm(rows(a), t(rows(b))), shape);
 }
 Tensor matmul_plain(const Tensor& a, const Tensor& b, const Out& out) { return matmul(a, b, out); }
 

@@ -18,6 +18,8 @@ Border border_of(std::string_view mode) {
   fail<NotImplementedError>("pad: expected mode 'constant', 'reflect', 'replicate' or 'circular', got '", mode, "'");
 }
 
+constexpr int64_t kWidest = int64_t(1) << 60;
+
 // Positions that negative paddings leave.
 int64_t kept(int64_t n, int64_t before, int64_t after) { return n + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0); }
 
@@ -54,7 +56,8 @@ void check(Border border, std::string_view mode, const Tensor& x, IntSpan pad, c
   }
   for (int64_t i = 0; i < dims; ++i) {
     const int64_t d = x.dim() - 1 - i, n = x.size(d), before = pad[size_t(2 * i)], after = pad[size_t(2 * i) + 1];
-    if (n + before + after < (border == Border::Constant ? 0 : 1))
+    const bool beyond = std::abs(before) > kWidest || std::abs(after) > kWidest;  // lest sums overflow
+    if (beyond || kept(n, before, after) < 0 || n + before + after < (border == Border::Constant ? 0 : 1))
       fail<ShapeError>("pad: expected paddings that leave something of dimension ", d, " of size ", n, ", got ", before, " and ", after);
     const int64_t widest = std::max(before, after);
     if (border == Border::Reflect ? widest >= n : border == Border::Circular && widest > kept(n, before, after))
@@ -69,12 +72,17 @@ Tensor pad(const Tensor& x, IntSpan pad, std::string_view mode, const std::optio
   Call call("pad");
   const Border border = border_of(mode);
   check(border, mode, x, pad, value);
+  const auto dimension = [&](size_t i) { return size_t(x.dim()) - 1 - i / 2; };
+  Dims sizes(x.sizes());
+  for (size_t i = 0; i < pad.size(); i += 2) sizes[dimension(i)] += pad[i] + pad[i + 1];
+  Tensor y = ImageLayout(x).empty(sizes, x.dtype());  // before positions are listed: there may be too many
   std::vector<Positions> positions(size_t(x.dim()));
-  for (size_t i = 0; i < pad.size(); i += 2) {
-    const size_t d = size_t(x.dim()) - 1 - i / 2;
-    if (pad[i] || pad[i + 1]) positions[d] = padded(border, x.size(int64_t(d)), pad[i], pad[i + 1]);
+  if (y.numel() > 0) {
+    for (size_t i = 0; i < pad.size(); i += 2)
+      if (pad[i] || pad[i + 1])
+        positions[dimension(i)] = padded(border, x.size(int64_t(dimension(i))), pad[i], pad[i + 1]);
+    read_at(y, x, positions, value.value_or(Scalar(0)));
   }
-  const Tensor y = read_at(x, positions, value.value_or(Scalar(0)));
   if (autograd::needed(x)) {
     if (border == Border::Constant) {
       Dims inverse;

@@ -1,4 +1,6 @@
 // Rearranging images: sliding patches as columns and back, pixels from channels and back, channels across groups.
+#include <limits>
+
 #include "autograd/node.h"
 #include "base/parallel.h"
 #include "kernels/table.h"
@@ -27,7 +29,9 @@ struct Windows {
       const int64_t room = this->image[i] + 2 * this->padding[i] - this->dilation[i] * (this->kernel[i] - 1) - 1;
       counts.push_back(room < 0 ? 0 : room / this->stride[i] + 1);
     }
-    if (counts[0] < 1 || counts[1] < 1)
+    int64_t product;
+    if (counts[0] < 1 || counts[1] < 1 || __builtin_mul_overflow(this->kernel[0], this->kernel[1], &product) ||
+        __builtin_mul_overflow(counts[0], counts[1], &product))
       fail<ShapeError>(op, ": expected windows that fit into the padded image, got kernel_size ", show(this->kernel), ", dilation ",
                        show(this->dilation), ", padding ", show(this->padding), " for an image of ", show(image));
   }
@@ -46,8 +50,9 @@ struct Windows {
  private:
   static Dims pair(const char* op, const char* name, IntSpan given, int64_t least) {
     if (given.size() != 1 && given.size() != 2) fail(op, ": expected one or two numbers as ", name, ", got ", show(given));
+    constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
     for (int64_t v : given)
-      if (v < least) fail(op, ": expected ", name, " of at least ", least, ", got ", show(given));
+      if (v < least || v > kMost) fail(op, ": expected ", name, " from ", least, " to ", kMost, ", got ", show(given));
     return {given[0], given.back()};
   }
 };
@@ -150,6 +155,8 @@ struct PixelShuffle {
   }
 };
 
+constexpr int64_t kMostFactor = 1 << 15;  // its square times a dimension is no overflow
+
 Tensor shuffle_pixels(const Tensor& x, int64_t r, bool enlarge) {
   const int64_t lead = x.dim() - 3;
   Dims sizes(x.sizes().begin(), x.sizes().begin() + lead);
@@ -172,7 +179,7 @@ Tensor shuffle_pixels(const Tensor& x, int64_t r, bool enlarge) {
 Tensor pixel_shuffle(const Tensor& x, int64_t r) {
   Call call("pixel_shuffle");
   if (x.dim() < 3) fail<ShapeError>("pixel_shuffle: expected at least 3 dimensions, got ", x);
-  if (r < 1) fail("pixel_shuffle: expected a positive upscale_factor, got ", r);
+  if (r < 1 || r > kMostFactor) fail("pixel_shuffle: expected an upscale_factor from 1 to ", kMostFactor, ", got ", r);
   if (x.size(-3) % (r * r)) fail<ShapeError>("pixel_shuffle: expected channels divisible by ", r * r, ", the square of upscale_factor ", r, ", got ", x.size(-3));
   return shuffle_pixels(x, r, true);
 }
@@ -181,7 +188,8 @@ Tensor pixel_shuffle(const Tensor& x, int64_t r) {
 Tensor pixel_unshuffle(const Tensor& x, int64_t r) {
   Call call("pixel_unshuffle");
   if (x.dim() < 3) fail<ShapeError>("pixel_unshuffle: expected at least 3 dimensions, got ", x);
-  if (r < 1) fail("pixel_unshuffle: expected a positive downscale_factor, got ", r);
+  if (r < 1 || r > kMostFactor)
+    fail("pixel_unshuffle: expected a downscale_factor from 1 to ", kMostFactor, ", got ", r);
   if (x.size(-2) % r || x.size(-1) % r) fail<ShapeError>("pixel_unshuffle: expected height and width divisible by downscale_factor ", r, ", got ", x);
   return shuffle_pixels(x, r, false);
 }
@@ -204,7 +212,8 @@ Tensor channel_shuffle(const Tensor& x, int64_t groups) {
   Dims split(in.sizes());
   split[size_t(channels)] = groups;
   split.insert(split.begin() + channels + 1, x.size(1) / groups);
-  const Tensor y = view(contiguous(transpose(reshape(in, split), channels, channels + 1)), in.sizes());
+  const Tensor moved = transpose(reshape(in, split), channels, channels + 1);
+  const Tensor y = view(moved.is_contiguous() ? clone(moved) : contiguous(moved), in.sizes());  // never an alias
   return last ? permute(y, to_first) : y;
 }
 

@@ -255,39 +255,42 @@ Tensor mean_of(const PoolOp& op, const Tensor& input, MakePlan make_plan) {
       .values;
 }
 
+using Stride = std::optional<Dims>;  // None and [] mean the kernel's size
+IntSpan given(const Stride& stride) { return stride ? IntSpan(*stride) : IntSpan(); }
+
 template <int N>
-Tensor max_pool_nd(const Tensor& input, IntSpan kernel_size, IntSpan stride, IntSpan padding, IntSpan dilation,
+Tensor max_pool_nd(const Tensor& input, IntSpan kernel_size, const Stride& stride, IntSpan padding, IntSpan dilation,
                    bool ceil_mode) {
   Call call(kMax[N - 1]);
   const PoolOp op{call.op, N};
   return max_of(op, input, false,
                 [&](const Tensor& x) {
-                  return PoolPlan::fixed(op, x, {kernel_size, stride, padding, dilation, ceil_mode});
+                  return PoolPlan::fixed(op, x, {kernel_size, given(stride), padding, dilation, ceil_mode});
                 })
       .values;
 }
 template <int N>
-std::tuple<Tensor, Tensor> max_pool_nd_with_indices(const Tensor& input, IntSpan kernel_size, IntSpan stride,
+std::tuple<Tensor, Tensor> max_pool_nd_with_indices(const Tensor& input, IntSpan kernel_size, const Stride& stride,
                                                     IntSpan padding, IntSpan dilation, bool ceil_mode) {
   Call call(kMax[N - 1]);
   const PoolOp op{call.op, N};
   const Pooled r = max_of(op, input, true, [&](const Tensor& x) {
-    return PoolPlan::fixed(op, x, {kernel_size, stride, padding, dilation, ceil_mode});
+    return PoolPlan::fixed(op, x, {kernel_size, given(stride), padding, dilation, ceil_mode});
   });
   return {r.values, r.positions};
 }
 template <int N>
-Tensor avg_pool_nd(const Tensor& input, IntSpan kernel_size, IntSpan stride, IntSpan padding, bool ceil_mode,
+Tensor avg_pool_nd(const Tensor& input, IntSpan kernel_size, const Stride& stride, IntSpan padding, bool ceil_mode,
                    bool count_include_pad, std::optional<int64_t> divisor_override) {
   Call call(kAvg[N - 1]);
   const PoolOp op{call.op, N};
   const int64_t one = 1;
   return mean_of(op, input, [&](const Tensor& x) {
     return PoolPlan::fixed(
-        op, x, {kernel_size, stride, padding, IntSpan(&one, 1), ceil_mode, count_include_pad, divisor_override});
+        op, x, {kernel_size, given(stride), padding, IntSpan(&one, 1), ceil_mode, count_include_pad, divisor_override});
   });
 }
-Tensor avg_pool1d(const Tensor& input, IntSpan kernel_size, IntSpan stride, IntSpan padding, bool ceil_mode,
+Tensor avg_pool1d(const Tensor& input, IntSpan kernel_size, const Stride& stride, IntSpan padding, bool ceil_mode,
                   bool count_include_pad) {
   return avg_pool_nd<1>(input, kernel_size, stride, padding, ceil_mode, count_include_pad, {});
 }
@@ -313,9 +316,9 @@ Tensor adaptive_max_pool_values(const Tensor& input, IntSpan output_size) {
 }
 
 #define MAX_ARGUMENTS \
-  "(Tensor input, int[] kernel_size, int[] stride=[], int[] padding=[0], int[] dilation=[1], bool ceil_mode=False)"
+  "(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], int[] dilation=[1], bool ceil_mode=False)"
 #define AVG_ARGUMENTS                                                                                 \
-  "(Tensor input, int[] kernel_size, int[] stride=[], int[] padding=[0], bool ceil_mode=False, bool " \
+  "(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], bool ceil_mode=False, bool " \
   "count_include_pad=True"
 constexpr const char* kMaxDoc = "The largest element of each window; stride defaults to kernel_size. NaN wins.";
 constexpr const char* kIndicesDoc = "max_pool and the position of each result in its channel.";

@@ -391,6 +391,18 @@ Tensor std_corrected(const Tensor& x, const std::optional<Dims>& d, double corre
 std::tuple<Tensor, Tensor> var_mean_corrected(const Tensor& x, const std::optional<Dims>& d, double correction, bool keepdim) {
   return var_mean(x, or_all(d), correction, keepdim);
 }
+std::tuple<Tensor, Tensor> var_mean_all(const Tensor& x, bool unbiased) { return var_mean(x, {}, bessel(unbiased), false); }
+std::tuple<Tensor, Tensor> var_mean_dims(const Tensor& x, const std::optional<Dims>& d, bool unbiased, bool keepdim) {
+  return var_mean(x, or_all(d), bessel(unbiased), keepdim);
+}
+std::tuple<Tensor, Tensor> std_mean_all(const Tensor& x, bool unbiased) {
+  auto [v, m] = var_mean_all(x, unbiased);
+  return {deviation(v), m};
+}
+std::tuple<Tensor, Tensor> std_mean_dims(const Tensor& x, const std::optional<Dims>& d, bool unbiased, bool keepdim) {
+  auto [v, m] = var_mean_dims(x, d, unbiased, keepdim);
+  return {deviation(v), m};
+}
 std::tuple<Tensor, Tensor> std_mean_corrected(const Tensor& x, const std::optional<Dims>& d, double correction, bool keepdim) {
   auto [v, m] = var_mean(x, or_all(d), correction, keepdim);
   return {deviation(v), m};
@@ -407,8 +419,15 @@ Tensor nanmean(const Tensor& x, const std::optional<Dims>& d, bool keepdim, std:
 Tensor count_nonzero(const Tensor& x, const std::optional<Dims>& d) { return sum(ne(x, Operand(0)), or_all(d)); }
 Tensor any_all(const Tensor& x) { return any(x); }
 Tensor all_all(const Tensor& x) { return all(x); }
-Tensor any_dims(const Tensor& x, const std::optional<Dims>& d, bool keepdim) { return any(x, or_all(d), keepdim); }
-Tensor all_dims(const Tensor& x, const std::optional<Dims>& d, bool keepdim) { return all(x, or_all(d), keepdim); }
+// Over no dimension at all (an empty list, unlike None) every element stands for itself.
+Tensor any_dims(const Tensor& x, const std::optional<Dims>& d, bool keepdim) {
+  if (!d || !d->empty()) return any(x, or_all(d), keepdim);
+  const Tensor y = ne(x, Operand(0));
+  return x.dtype() == DType::UInt8 ? cast(y, DType::UInt8) : y;
+}
+Tensor all_dims(const Tensor& x, const std::optional<Dims>& d, bool keepdim) {
+  return d && d->empty() ? any_dims(x, d, keepdim) : all(x, or_all(d), keepdim);
+}
 
 constexpr int kBoth = kFunction | kMethod;
 
@@ -442,8 +461,12 @@ const Operator ops[] = {
     {&std_all, "std(Tensor input, bool unbiased) -> Tensor", kBoth | kOut, "The standard deviation, with Bessel's correction unless told otherwise."},
     {&std_dims, "std(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> Tensor", kBoth | kOut, ""},
     {&std_corrected, "std(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> Tensor", kBoth | kOut, ""},
-    {&var_mean_corrected, "var_mean(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> (Tensor, Tensor)", kFunction, "Variance and mean in one pass."},
-    {&std_mean_corrected, "std_mean(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> (Tensor, Tensor)", kFunction, "Standard deviation and mean in one pass."},
+    {&var_mean_all, "var_mean(Tensor input, bool unbiased) -> (Tensor, Tensor)", kFunction, "Variance and mean in one pass."},
+    {&var_mean_dims, "var_mean(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> (Tensor, Tensor)", kFunction, ""},
+    {&var_mean_corrected, "var_mean(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> (Tensor, Tensor)", kFunction, ""},
+    {&std_mean_all, "std_mean(Tensor input, bool unbiased) -> (Tensor, Tensor)", kFunction, "Standard deviation and mean in one pass."},
+    {&std_mean_dims, "std_mean(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> (Tensor, Tensor)", kFunction, ""},
+    {&std_mean_corrected, "std_mean(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> (Tensor, Tensor)", kFunction, ""},
     {&sum_to, "sum_to_size(Tensor input, int[] size) -> Tensor", kMethod, "The sum over what broadcasting to this shape stretched."},
 };
 

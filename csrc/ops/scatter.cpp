@@ -108,7 +108,7 @@ Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
   }
   y = in_format_of(x, y);
   if (autograd::needed(x))
-    autograd::record("GatherBackward", y, {x}, [dim, index, sizes = Dims(x.sizes())](const Tensor& g) {
+    autograd::record("GatherBackward", y, {x}, [dim, index = autograd::save(index), sizes = Dims(x.sizes())](const Tensor& g) {
       return scatter_add_(autograd::arithmetic.zeros(sizes, g.dtype()), dim, index, g);
     });
   return y;
@@ -128,8 +128,8 @@ Tensor scatter_(const Tensor& x, int64_t dim, const Tensor& index, const Tensor&
   x.bump_version();
   if (autograd::needed(x, src)) {
     const Tensor inputs[] = {x, src};
-    autograd::record_inplace("ScatterBackward", x, inputs, [dim, index, sizes = Dims(src.sizes())](const Tensor& g) {
-      const Tensor zero = expand(scalar_tensor(Scalar(0.0), g.dtype()), index.sizes());
+    autograd::record_inplace("ScatterBackward", x, inputs, [dim, at = autograd::save(index), sizes = Dims(src.sizes())](const Tensor& g) {
+      const Tensor index = at, zero = expand(scalar_tensor(Scalar(0.0), g.dtype()), index.sizes());
       return Tensors{scatter_(clone(g), dim, index, zero), pad_to(gather(g, dim, index), sizes)};
     });
   }
@@ -170,7 +170,7 @@ Tensor scatter_add_(const Tensor& x, int64_t dim, const Tensor& index, const Ten
   x.bump_version();
   if (autograd::needed(x, src)) {
     const Tensor inputs[] = {x, src};
-    autograd::record_inplace("ScatterAddBackward", x, inputs, [dim, index, sizes = Dims(src.sizes())](const Tensor& g) {
+    autograd::record_inplace("ScatterAddBackward", x, inputs, [dim, index = autograd::save(index), sizes = Dims(src.sizes())](const Tensor& g) {
       return Tensors{g, pad_to(gather(g, dim, index), sizes)};
     });
   }
@@ -221,13 +221,21 @@ Tensor scatter_reduce(const Tensor& x, int64_t dim, const Tensor& index, const T
   y = in_format_of(x, y);
   if (autograd::needed(x, src)) {
     autograd::record("ScatterReduceBackward", y, {x, src},
-                     [=, x = autograd::save(x), src = autograd::save(src), y = autograd::Saved::output(y)](const Tensor& g) {
-      const Tensor in = x, source = window(src.get(), index.sizes()), out = y;
+                     [=, x = autograd::save(x), src = autograd::save(src), at = autograd::save(index),
+                      y = autograd::Saved::output(y)](const Tensor& g) {
+      const Tensor index = at, in = x, source = window(src.get(), index.sizes()), out = y;
       const Tensor self_part = include_self ? ones(in.sizes(), in.dtype()) : cast(untouched, in.dtype());
       Tensor dx, dsrc;
       if (product) {
-        dx = mul(self_part, div(mul(g, out), in));
-        dsrc = div(gather(mul(g, out), dim, index), source);
+        // Of each product without the factor in question: where that is 0, it is taken as 1 instead of divided by.
+        const auto without = [](const Tensor& t, const Tensor& zeros) { return masked_fill(t, zeros, Operand(1)); };
+        const Tensor zero = eq(in, Operand(0)), others = scatter_reduce(without(in, zero), dim, index, source, "prod", include_self);
+        dx = mul(self_part, div(mul(g, others), without(in, zero)));
+        const Tensor source_zero = eq(source, Operand(0));
+        const Tensor zeros_met = gather(scatter_add_(zeros(in.sizes(), g.dtype()), dim, index, cast(source_zero, g.dtype())), dim, index);
+        const Tensor only_zero = logical_and(source_zero, eq(zeros_met, Operand(1)));
+        const Tensor rest = scatter_reduce(in, dim, index, without(source, only_zero), "prod", include_self);
+        dsrc = where(only_zero, gather(mul(g, rest), dim, index), div(gather(mul(g, out), dim, index), without(source, source_zero)));
       } else {
         // Ties share the gradient evenly.
         const Tensor self_hit = mul(self_part, cast(eq(in, out), g.dtype()));

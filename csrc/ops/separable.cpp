@@ -106,19 +106,14 @@ void read_dense(T* out, const T* in, const Dims& out_sizes, const Dims& in_sizes
 
 }  // namespace
 
-Tensor read_at(const Tensor& x, std::span<const Positions> positions, const Scalar& fill) {
+void read_at(const Tensor& y, const Tensor& x, std::span<const Positions> positions, const Scalar& fill) {
+  if (x.dim() == 0) return copy_values(y, x);
   const ImageLayout layout(x);
-  Dims sizes(x.sizes());
-  for (size_t d = 0; d < sizes.size(); ++d)
-    if (!positions[d].empty()) sizes[d] = int64_t(positions[d].size());
-  const Tensor y = layout.empty(sizes, x.dtype());
-  if (y.numel() == 0) return y;
-  if (x.dim() == 0) return copy_values(y, x), y;
   const Tensor from = layout.dense(x);
   Dims out_sizes, in_sizes;
   std::vector<const Positions*> moved;
   for (int64_t d : layout.dims) {
-    out_sizes.push_back(sizes[size_t(d)]);
+    out_sizes.push_back(y.size(d));
     in_sizes.push_back(x.size(d));
     moved.push_back(&positions[size_t(d)]);
   }
@@ -130,7 +125,6 @@ Tensor read_at(const Tensor& x, std::span<const Positions> positions, const Scal
     });
     read_dense(y.data<T>(), from.data<T>(), out_sizes, in_sizes, moved, bits);
   });
-  return y;
 }
 
 ImageLayout::ImageLayout(int64_t ndim, bool channels_last) : channels_last(channels_last) {

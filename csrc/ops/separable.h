@@ -24,8 +24,8 @@ struct ImageLayout {
 using Positions = std::vector<int64_t>;
 
 // y[o0, o1, ...] = x[positions[0][o0], positions[1][o1], ...], `fill` where any position is -1. One entry for each
-// dimension; an empty one leaves its dimension as it is. Any dtype; not recorded.
-Tensor read_at(const Tensor& x, std::span<const Positions> positions, const Scalar& fill);
+// dimension; an empty one leaves its dimension as it is. y is dense in x's layout and not empty. Any dtype; not recorded.
+void read_at(const Tensor& y, const Tensor& x, std::span<const Positions> positions, const Scalar& fill);
 
 // A linear map along one dimension: output o is the sum of weights[k] * input[sources[k]] over starts[o] <= k < starts[o + 1].
 struct Taps {

@@ -298,12 +298,24 @@ std::vector<Tensor> tensor_split_at(const Tensor& x, IntSpan indices, int64_t di
   parts.push_back(slice(x, d, from, std::nullopt));
   return parts;
 }
-std::vector<Tensor> hsplit(const Tensor& x, int64_t sections) { return tensor_split(x, sections, x.dim() == 1 ? 0 : 1); }
-std::vector<Tensor> vsplit(const Tensor& x, int64_t sections) { return tensor_split(x, sections, 0); }
-std::vector<Tensor> dsplit(const Tensor& x, int64_t sections) { return tensor_split(x, sections, 2); }
-std::vector<Tensor> hsplit_at(const Tensor& x, IntSpan indices) { return tensor_split_at(x, indices, x.dim() == 1 ? 0 : 1); }
-std::vector<Tensor> vsplit_at(const Tensor& x, IntSpan indices) { return tensor_split_at(x, indices, 0); }
-std::vector<Tensor> dsplit_at(const Tensor& x, IntSpan indices) { return tensor_split_at(x, indices, 2); }
+// The dimension that hsplit, vsplit and dsplit cut, of tensors that have it.
+int64_t split_dim(const char* op, const Tensor& x) {
+  const int64_t least = op[0] == 'h' ? 1 : op[0] == 'v' ? 2 : 3;
+  if (x.dim() < least) fail(op, ": expected a tensor of at least ", least, " dimensions, got ", x);
+  return op[0] == 'h' ? x.dim() > 1 : least == 2 ? 0 : 2;
+}
+std::vector<Tensor> split_evenly(const char* op, const Tensor& x, int64_t sections) {
+  const int64_t d = split_dim(op, x);
+  if (sections < 1 || x.size(d) % sections)
+    fail(op, ": expected a number of sections that divides dimension ", d, " of size ", x.size(d), ", got ", sections);
+  return tensor_split(x, sections, d);
+}
+std::vector<Tensor> hsplit(const Tensor& x, int64_t sections) { return split_evenly("hsplit", x, sections); }
+std::vector<Tensor> vsplit(const Tensor& x, int64_t sections) { return split_evenly("vsplit", x, sections); }
+std::vector<Tensor> dsplit(const Tensor& x, int64_t sections) { return split_evenly("dsplit", x, sections); }
+std::vector<Tensor> hsplit_at(const Tensor& x, IntSpan indices) { return tensor_split_at(x, indices, split_dim("hsplit", x)); }
+std::vector<Tensor> vsplit_at(const Tensor& x, IntSpan indices) { return tensor_split_at(x, indices, split_dim("vsplit", x)); }
+std::vector<Tensor> dsplit_at(const Tensor& x, IntSpan indices) { return tensor_split_at(x, indices, split_dim("dsplit", x)); }
 
 Tensor at_least(const Tensor& x, int64_t dims) {
   if (x.dim() >= dims) return x;
@@ -379,7 +391,13 @@ Tensor tile(const Tensor& x, IntSpan dims) {
   return repeat(x, full);
 }
 
-Tensor repeat_interleave(const Tensor& x, int64_t repeats, std::optional<int64_t> dim) {
+// What output_size promises is checked; PyTorch saves a synchronization by it.
+void check_repeated(const Tensor& y, int64_t d, std::optional<int64_t> output_size) {
+  if (output_size && *output_size != y.size(d))
+    fail("repeat_interleave: expected output_size of ", y.size(d), ", the number of repeats, got ", *output_size);
+}
+
+Tensor repeat_interleave(const Tensor& x, int64_t repeats, std::optional<int64_t> dim, std::optional<int64_t> output_size) {
   const Tensor in = dim ? x : reshape(x, Dims{-1});
   const int64_t d = wrap_dim("repeat_interleave", dim.value_or(0), in.dim());
   if (repeats < 0) fail("repeat_interleave: expected non-negative repeats, got ", repeats);
@@ -387,9 +405,12 @@ Tensor repeat_interleave(const Tensor& x, int64_t repeats, std::optional<int64_t
   spread.insert(spread.begin() + d + 1, repeats);
   Dims merged(in.sizes());
   merged[size_t(d)] *= repeats;
-  return reshape(expand(unsqueeze(in, d + 1), spread), merged);
+  const Tensor y = reshape(expand(unsqueeze(in, d + 1), spread), merged);
+  check_repeated(y, d, output_size);
+  return y;
 }
-Tensor repeat_interleave_each(const Tensor& x, const Tensor& repeats, std::optional<int64_t> dim) {
+Tensor repeat_interleave_each(const Tensor& x, const Tensor& repeats, std::optional<int64_t> dim,
+                              std::optional<int64_t> output_size) {
   const Tensor in = dim ? x : reshape(x, Dims{-1});
   const int64_t d = wrap_dim("repeat_interleave", dim.value_or(0), in.dim());
   const Tensor counts = contiguous(cast(repeats.alias(), DType::Int64));
@@ -403,13 +424,17 @@ Tensor repeat_interleave_each(const Tensor& x, const Tensor& repeats, std::optio
   }
   const Tensor index = Tensor::empty(Dims{int64_t(picks.size())}, DType::Int64);
   std::copy(picks.begin(), picks.end(), index.data<int64_t>());
-  return index_select(in, d, index);
+  const Tensor y = index_select(in, d, index);
+  check_repeated(y, d, output_size);
+  return y;
 }
 
 Tensor movedim_one(const Tensor& x, int64_t source, int64_t destination) { return movedim(x, Dims{source}, Dims{destination}); }
 Tensor ravel(const Tensor& x) { return reshape(x, Dims{-1}); }
 Tensor unflatten(const Tensor& x, int64_t dim, IntSpan sizes) {
   const int64_t d = wrap_dim("unflatten", dim, x.dim());
+  if (x.dim() == 0) fail<IndexError>("unflatten: expected a tensor with dimensions, got a 0-d tensor");
+  if (sizes.empty()) fail("unflatten: expected at least one size, got none");
   const Dims inner = infer_shape("unflatten", sizes, x.size(d));
   Dims shape(x.sizes().begin(), x.sizes().begin() + d);
   shape.append(inner.begin(), inner.end());
@@ -556,8 +581,8 @@ const Operator ops[] = {
     {&roll, "roll(Tensor input, int[] shifts, int[] dims=[]) -> Tensor", kBoth, "A copy shifted along dims, what leaves at the end coming in at the start."},
     {&repeat, "repeat(Tensor input, int[] repeats) -> Tensor", kMethod, "The tensor repeated along each dimension."},
     {&tile, "tile(Tensor input, int[] dims) -> Tensor", kBoth, "The tensor repeated along each dimension; missing dims repeat once."},
-    {&repeat_interleave, "repeat_interleave(Tensor input, int repeats, int? dim=None) -> Tensor", kBoth, "Each index along dim repeated in place."},
-    {&repeat_interleave_each, "repeat_interleave(Tensor input, Tensor repeats, int? dim=None) -> Tensor", kBoth, ""},
+    {&repeat_interleave, "repeat_interleave(Tensor input, int repeats, int? dim=None, *, int? output_size=None) -> Tensor", kBoth, "Each index along dim repeated in place."},
+    {&repeat_interleave_each, "repeat_interleave(Tensor input, Tensor repeats, int? dim=None, *, int? output_size=None) -> Tensor", kBoth, ""},
     {&movedim_one, "movedim(Tensor input, int source, int destination) -> Tensor", kBoth, "A view with dimensions moved; the others keep their order."},
     {&movedim, "movedim(Tensor input, int[] source, int[] destination) -> Tensor", kBoth, ""},
     {&movedim_one, "moveaxis(Tensor input, int source, int destination) -> Tensor", kBoth, "Alias of movedim."},

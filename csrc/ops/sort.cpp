@@ -100,6 +100,7 @@ std::tuple<Tensor, Tensor> topk(const Tensor& x, int64_t k, int64_t dim, bool la
   Call call("topk");
   const int64_t d = wrap_dim(call.op, dim, x.dim()), n = x.dim() ? x.size(d) : 1;
   if (k < 0 || k > n) fail("topk: expected k in [0, ", n, "], got ", k);
+  if (x.dim() == 0) k = 1;  // the only result that a 0-d tensor has
   auto [values, indices] = pick(x, d, k, [&](auto tag, auto* in, auto* v, int64_t* i, int64_t stride, int64_t in_stride, int64_t n, void* w) {
     SortKernels<typename decltype(tag)::type>::topk(v, i, stride, in, in_stride, n, k, largest, sorted, w);
   });

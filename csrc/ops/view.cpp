@@ -12,6 +12,8 @@ namespace {
 
 // A view of x with its place in the graph; `backward` maps the view's gradient to x's.
 template <class F> Tensor make_view(const char* name, const Tensor& x, IntSpan sizes, IntSpan strides, int64_t offset, F&& backward) {
+  if (int64_t(sizes.size()) > kMaxDims)
+    fail<ShapeError>("view: expected at most ", kMaxDims, " dimensions, got ", sizes.size());
   Tensor v = x.alias(sizes, strides, offset);
   autograd::set_base(v, x);
   if (autograd::needed(x)) autograd::record(name, v, {x}, std::forward<F>(backward));
@@ -41,15 +43,15 @@ Tensor strided_positions(IntSpan sizes, IntSpan strides, int64_t offset) {
 
 Dims infer_shape(const char* op, IntSpan shape, int64_t numel) {
   Dims out(shape);
-  int64_t known = 1, unknown = -1;
+  int64_t known = std::find(shape.begin(), shape.end(), 0) == shape.end(), unknown = -1;
   for (size_t d = 0; d < out.size(); ++d) {
     if (out[d] == -1) {
       if (unknown >= 0) fail<ShapeError>(op, ": expected at most one -1 in the shape, got ", show(shape));
       unknown = int64_t(d);
     } else if (out[d] < 0) {
       fail<ShapeError>(op, ": expected non-negative sizes or one -1, got ", show(shape));
-    } else {
-      known *= out[d];
+    } else if (known && __builtin_mul_overflow(known, out[d], &known)) {
+      fail<ShapeError>(op, ": expected a shape of ", numel, " elements, got ", show(shape));
     }
   }
   if (unknown >= 0 && known > 0 && numel % known == 0) {
@@ -89,13 +91,15 @@ Tensor as_strided(const Tensor& x, IntSpan size, IntSpan stride, std::optional<i
   Call call("as_strided");
   if (size.size() != stride.size())
     fail<ShapeError>("as_strided: expected as many strides as sizes, got ", show(size), " and ", show(stride));
-  const int64_t offset = storage_offset.value_or(x.offset());
+  const int64_t offset = storage_offset.value_or(x.offset()), elements = int64_t(x.storage()->nbytes) / x.item_size();
+  bool inside = offset >= 0;
   int64_t last = offset;
   for (size_t d = 0; d < size.size(); ++d) {
     if (stride[d] < 0) fail("as_strided: expected non-negative strides, got ", show(stride));
-    last += (size[d] - 1) * stride[d];
+    int64_t step;
+    inside &= !__builtin_mul_overflow(size[d] - 1, stride[d], &step) && !__builtin_add_overflow(last, step, &last);
   }
-  if (offset < 0 || (element_count(size) && (last + 1) * x.item_size() > int64_t(x.storage()->nbytes)))
+  if (offset < 0 || (element_count(size) && (!inside || last >= elements)))
     fail("as_strided: expected a view inside a storage of ", x.storage()->nbytes, " bytes, got sizes ", show(size), ", strides ",
          show(stride), ", offset ", offset);
   const Dims from(x.sizes()), from_strides(x.strides()), to(size), to_strides(stride);
@@ -236,8 +240,8 @@ Tensor slice(const Tensor& x, int64_t dim, std::optional<int64_t> start, std::op
   auto clip = [n](int64_t i) { return std::clamp(i < 0 ? i + n : i, int64_t(0), n); };
   const int64_t from = clip(start.value_or(0)), to = std::max(from, clip(end.value_or(n)));
   Dims sizes(x.sizes()), strides(x.strides());
-  sizes[size_t(d)] = (to - from + step - 1) / step;
-  strides[size_t(d)] *= step;
+  sizes[size_t(d)] = to > from ? (to - from - 1) / step + 1 : 0;
+  if (sizes[size_t(d)] > 1 || step <= n) strides[size_t(d)] *= step;  // else there is no next element
   return make_view("SliceBackward", x, sizes, strides, x.offset() + from * x.stride(d), [=, whole = Dims(x.sizes())](const Tensor& g) {
     return embed(g, whole, [&](const Tensor& f) { return slice(f, d, from, to, step); });
   });
@@ -248,7 +252,7 @@ Tensor narrow(const Tensor& x, int64_t dim, int64_t start, int64_t length) {
   const int64_t d = wrap_dim("narrow", dim, x.dim()), n = x.size(d);
   if (start < -n || start > n) fail<IndexError>("narrow: expected a start in [", -n, ", ", n, "], got ", start);
   const int64_t from = start < 0 ? start + n : start;
-  if (length < 0 || from + length > n)
+  if (length < 0 || length > n - from)
     fail("narrow: expected start + length at most ", n, ", got ", from, " + ", length);
   return slice(x, d, from, from + length);
 }

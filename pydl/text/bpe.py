@@ -174,10 +174,10 @@ class BPETokenizer(Tokenizer):
             pattern = re.compile(values["pattern"], values["flags"])
             tokenizer = cls(special_tokens=values["special_tokens"], pattern=pattern, errors=errors)
             merges = [(int(left), int(right)) for left, right in values["merges"]]
+            for number, merge in enumerate(merges):
+                if not all(0 <= symbol < 256 + number for symbol in merge):
+                    raise ValueError(f"expected merge {number} to join earlier symbols, got {merge}")
+            tokenizer._set(merges)
         except (KeyError, TypeError, ValueError, re.error) as error:
             raise ValueError(f"BPETokenizer.load: expected a file of format {FORMAT!r}, got {path} ({error})") from None
-        for number, merge in enumerate(merges):
-            if not all(0 <= symbol < 256 + number for symbol in merge):
-                raise ValueError(f"BPETokenizer.load: expected merge {number} to join earlier symbols, got {merge}")
-        tokenizer._set(merges)
         return tokenizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -58,14 +58,25 @@ class _Rows:
         return result
 
 
+def _in_order(name: str, vocabulary: Mapping[str, int] | Iterable[str]) -> Iterable[str]:
+    """The terms of a given vocabulary by column; those of a set, which has no order, sorted."""
+    if isinstance(vocabulary, Mapping):
+        without = {*range(len(vocabulary))} - {*vocabulary.values()}
+        if without:
+            raise ValueError(f"{name}: expected a vocabulary with a term for each of {len(vocabulary)} columns, got "
+                             f"none for column {min(without)}")
+        return sorted(vocabulary, key=vocabulary.__getitem__)
+    return sorted(vocabulary) if isinstance(vocabulary, (set, frozenset)) else vocabulary
+
+
 class CountVectorizer:
     r"""Texts to counts of their terms: words that `token_pattern` or `tokenizer` finds, and runs of them.
 
     A term is a run of `ngram_range[0]` to `ngram_range[1]` words, joined by a space; `stop_words` are left out first.
     Terms in less than `min_df` or more than `max_df` texts are dropped (a float is a share of the texts), and with
-    `max_features` all but the most frequent; or `vocabulary` lists the terms. The rest is sorted. `binary` counts
-    every term of a text once. `transform` returns [texts, terms] as `output` says: "tensor" a dense Tensor, "numpy" a
-    dense array, "csr" a sparse matrix of SciPy. Parameters and numbers are scikit-learn's.
+    `max_features` all but the most frequent; or `vocabulary` lists the terms, or gives each its column. The rest is
+    sorted. `binary` counts every term of a text once. `transform` returns [texts, terms] as `output` says: "tensor" a
+    dense Tensor, "numpy" a dense array, "csr" a sparse matrix of SciPy. Parameters and numbers are scikit-learn's.
 
     >>> from pydl.text import CountVectorizer
     >>> vectorizer = CountVectorizer(ngram_range=(1, 2), min_df=2)
@@ -81,12 +92,12 @@ class CountVectorizer:
         lowercase: bool = True,
         tokenizer: Callable[[str], list[str]] | None = None,
         stop_words: Iterable[str] | None = None,
-        token_pattern: str = r"(?u)\b\w\w+\b",
+        token_pattern: str | None = r"(?u)\b\w\w+\b",
         ngram_range: tuple[int, int] = (1, 1),
         max_df: float | int = 1.0,
         min_df: float | int = 1,
         max_features: int | None = None,
-        vocabulary: Vocab | Iterable[str] | None = None,
+        vocabulary: Vocab | Mapping[str, int] | Iterable[str] | None = None,
         binary: bool = False,
         dtype: pydl.dtype = pydl.int64,
         output: str = "tensor",
@@ -107,14 +118,16 @@ class CountVectorizer:
             raise ValueError(f"{name}: expected output to be one of {', '.join(OUTPUTS)}, got {output!r}")
         self.lowercase, self.tokenizer, self.ngram_range = lowercase, tokenizer, (low, high)
         self.stop_words = None if stop_words is None else frozenset(stop_words)
-        self.token_pattern = re.compile(token_pattern)
-        if self.token_pattern.groups > 1:
+        if token_pattern is None and tokenizer is None:
+            raise TypeError(f"{name}: expected a token_pattern or a tokenizer, got neither")
+        self.token_pattern = None if token_pattern is None else re.compile(token_pattern)
+        if self.token_pattern is not None and self.token_pattern.groups > 1:
             raise ValueError(f"{name}: expected token_pattern with at most one group, got {self.token_pattern.groups}")
         self.max_df, self.min_df, self.max_features = max_df, min_df, max_features
         self.binary, self.dtype, self.output, self.errors = binary, dtype, output, errors
         self._fixed = vocabulary is not None
         if not isinstance(vocabulary, Vocab) and vocabulary is not None:
-            vocabulary = Vocab.from_tokens(vocabulary)
+            vocabulary = Vocab.from_tokens(_in_order(name, vocabulary))
         self._vocab = vocabulary
         if vocabulary is not None and len(vocabulary) == 0:
             raise ValueError(f"{name}: expected a vocabulary with at least one term, got none")
@@ -159,14 +172,14 @@ class CountVectorizer:
     def _terms(self, texts: Iterable[str | bytes]) -> Iterator[list[str]]:
         if isinstance(texts, (str, bytes)):
             raise TypeError(f"{type(self).__name__}: expected a list of texts, got one text")
-        split = self.tokenizer or self.token_pattern.findall
+        split = self.token_pattern.findall if self.tokenizer is None else self.tokenizer
         low, high = self.ngram_range
         for number, text in enumerate(texts):
             text = decoded(text, self.errors, place=f"text {number}, ")
             words = split(text.lower() if self.lowercase else text)
             if self.stop_words is not None:
                 words = [word for word in words if word not in self.stop_words]
-            yield words if high == 1 else _counts.ngrams(words, low, high)
+            yield words if high == 1 else _counts.ngrams(list(words), low, high)
 
     def _counted(self, texts: Iterable[str | bytes], table: dict[str, int], grow: bool) -> _Rows:
         offsets, columns, values = map(np.array, _counts.count(self._terms(texts), table, grow))

@@ -80,15 +80,17 @@ def _check_start(op: str, start: Tensor, max_length: int) -> None:
         raise ValueError(f"{op}: expected max_length of at least 1, got {max_length}")
 
 
-def _scores(op: str, step: Step, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
-    """The step's result, its logits checked."""
+def _scores(op: str, step: Step, tokens: Tensor, state: Any) -> tuple[Tensor, Tensor, Any]:
+    """The step's logits, checked, which rows of them are all -inf, and the step's state."""
     logits, state = step(tokens, state)
     if logits.dim() != 2 or logits.size(0) != tokens.size(0):
         raise pydl.ShapeError(
             f"{op}: expected logits ({tokens.size(0)}, vocabulary) from step, got {tuple(logits.shape)}")
-    if bool(logits.isnan().any()):
-        raise ValueError(f"{op}: expected numbers as logits, got NaN")
-    return logits, state
+    largest = logits.amax(1)
+    if not bool((largest < math.inf).all()):
+        found = "NaN" if bool(largest.isnan().any()) else "inf"
+        raise ValueError(f"{op}: expected numbers or -inf as logits, got {found}")
+    return logits, largest == -math.inf, state
 
 
 def _generate(
@@ -106,9 +108,11 @@ def _generate(
     tokens, columns = start, []
     with pydl.no_grad():
         for _ in range(max_length):
-            logits, state = _scores(op, step, tokens, state)
-            if bool((logits == -math.inf).all(1).any()):
-                raise ValueError(f"{op}: expected a token that may follow, got a row of logits that are all -inf")
+            logits, blocked, state = _scores(op, step, tokens, state)
+            if bool(blocked.any()):
+                if bool((blocked & ~ended).any()):
+                    raise ValueError(f"{op}: expected a token that may follow, got a row of logits that are all -inf")
+                logits = logits.masked_fill(blocked.unsqueeze(1), 0.0)  # what follows an end is not kept
             tokens = choose(logits)
             if end is None:
                 columns.append(tokens)
@@ -210,8 +214,9 @@ def beam_search(
     sequence can beat the finished ones.
 
     `step` sees batch * beams rows, row b * beams + k being beam k of row b: `state`, given for `batch` rows, is
-    repeated and then reordered along dimension `state_dim` (0; of an LSTM's, 1). Behind its end a sequence holds `pad`
-    (by default `end`, or 0). Where fewer than `n_best` sequences exist, the others are `pad` with score -inf.
+    repeated and then reordered along dimension `state_dim` (0; of an LSTM's, 1). Logits that are all -inf end a beam
+    without a sequence. Behind its end a sequence holds `pad` (by default `end`, or 0). Where fewer than `n_best`
+    sequences exist, the others are `pad` with score -inf; a row without any raises ValueError.
 
     >>> import pydl
     >>> table = pydl.tensor([[0.0, 0.6, 0.4], [0.1, 0.45, 0.45], [0.9, 0.05, 0.05]]).log()
@@ -235,8 +240,8 @@ def beam_search(
         rows = pydl.arange(batch).repeat_interleave(beams)
         tokens, state = start[rows], reorder_state(state, rows, state_dim)
         for length in range(1, max_length + 1):
-            logits, state = _scores(op, step, tokens, state)
-            best, which = _candidates(logits, total, batch, beams)
+            logits, blocked, state = _scores(op, step, tokens, state)
+            best, which = _candidates(logits, blocked, total, batch, beams)
             vocabulary = logits.size(1)
             parents, chosen, total_next, written_next = [], [], [], []
             for b in range(batch):
@@ -254,9 +259,10 @@ def beam_search(
                     chosen.append(token)
                     total_next.append(score)
                     written_next.append([*written[row], token])
-                missing = (b + 1) * beams - len(parents)  # beams that nothing continues
-                parents += [b * beams] * missing
-                chosen += [0] * missing
+                # A beam that nothing continues repeats the first, so that the model sees no token that may not follow.
+                first, missing = b * beams, (b + 1) * beams - len(parents)
+                parents += [parents[first] if missing < beams else first] * missing
+                chosen += [chosen[first] if missing < beams else int(tokens[first])] * missing
                 total_next += [-math.inf] * missing
                 written_next += [[]] * missing
             total, written = total_next, written_next
@@ -266,15 +272,21 @@ def beam_search(
                 break
             tokens = pydl.tensor(chosen, dtype=pydl.int64)
             state = reorder_state(state, pydl.tensor(parents, dtype=pydl.int64), state_dim)
+    for b, row in enumerate(found):
+        if not row.items:
+            raise ValueError(f"{op}: expected a token that may follow, got logits that are all -inf in every beam of "
+                             f"row {b}")
     return _as_tensors(found, n_best, pad if pad is not None else end if end is not None else 0)
 
 
 def _candidates(
-    logits: Tensor, total: list[float], batch: int, beams: int
+    logits: Tensor, blocked: Tensor, total: list[float], batch: int, beams: int
 ) -> tuple[list[list[float]], list[list[int]]]:
     """The likeliest continuations of each row of the batch, best first: log-probabilities, and beam * vocabulary +
     token. Twice as many as beams: half of them may end."""
     scores = logits.log_softmax(1) + pydl.tensor(total, dtype=logits.dtype).unsqueeze(1)
+    if bool(blocked.any()):  # log_softmax gives NaN for a row that is all -inf
+        scores = scores.masked_fill(blocked.unsqueeze(1), -math.inf)
     flat = scores.reshape(batch, beams * logits.size(1))
     values, indices = flat.topk(min(2 * beams, flat.size(1)), dim=1)
     return values.tolist(), indices.tolist()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ def read_lines(path: str | os.PathLike[str], encoding: str = "utf-8", errors: st
     r"""Yields the lines of a text file, or of one compressed by gzip (`.gz`), without their line ends.
 
     Lines end at "\n", "\r\n" or the end of the file and nowhere else, so that line n of two parallel files are a pair.
-    Malformed bytes raise a UnicodeDecodeError that names file, line and byte; `errors` is that of `bytes.decode`.
+    Malformed bytes raise a UnicodeDecodeError that names file and line; `errors` is that of `bytes.decode`.
 
     >>> import os, tempfile
     >>> from pydl.text import read_lines
@@ -47,13 +49,35 @@ def read_lines(path: str | os.PathLike[str], encoding: str = "utf-8", errors: st
     """
     path = Path(path)
     with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                text = line.decode(encoding, errors)
-            except UnicodeDecodeError as error:
-                reason = f"{error.reason}, in {path}, line {number}; errors='replace' or 'ignore' reads on"
-                raise UnicodeDecodeError(error.encoding, error.object, error.start, error.end, reason) from None
-            yield text.removesuffix("\n").removesuffix("\r")
+        number = 0
+        lines = _lines if "\n".encode(encoding) == b"\n" else _lines_of_wide_characters
+        try:
+            for line in lines(file, encoding, errors):
+                number += 1
+                yield line.removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            number += 1
+            if lines is not _lines:  # the end of a line may have been read with what is malformed
+                number += error.object[: error.start].decode(error.encoding, "ignore").count("\n")
+            reason = f"{error.reason}, in {path}, line {number}; errors='replace' or 'ignore' reads on"
+            raise UnicodeDecodeError(error.encoding, error.object, error.start, error.end, reason) from None
+
+
+def _lines(file: Iterable[bytes], encoding: str, errors: str) -> Iterator[str]:
+    for line in file:
+        yield line.decode(encoding, errors)
+
+
+def _lines_of_wide_characters(file: Iterable[bytes], encoding: str, errors: str) -> Iterator[str]:
+    """The lines of a file in UTF-16 or the like, where the byte of "\\n" is not a line's end."""
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
+    begun = ""
+    for piece in chain(file, [b""]):
+        begun += decoder.decode(piece, final=not piece)
+        *lines, begun = begun.split("\n")
+        yield from lines
+    if begun:
+        yield begun
 
 
 def write_json(path: str | os.PathLike[str], values: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 
 import numpy as np
@@ -43,6 +44,10 @@ def pad_sequences(
     for name, side in (("padding", padding), ("truncation", truncation)):
         if side not in SIDES:
             raise ValueError(f"pad_sequences: expected {name} to be one of {', '.join(SIDES)}, got {side!r}")
+    try:
+        value = operator.index(value)
+    except TypeError:
+        raise TypeError(f"pad_sequences: expected value to be an integer, got {value!r}") from None
     rows = [_row(sequence) for sequence in sequences]
     width = max(map(len, rows), default=0) if length is None else length
     if max_length is not None and length is None:

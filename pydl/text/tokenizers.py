@@ -41,7 +41,10 @@ class Tokenizer:
             texts = (texts,)
         vocab = Vocab(map(self, texts), **options)
         if not vocab.counts or not any(vocab.counts.values()):
-            raise ValueError(f"{type(self).__name__}.build_vocab: expected texts with at least one token, got none")
+            least = options.get("min_freq", 1)
+            seen = f" seen min_freq={least} times" if least > 1 else ""
+            raise ValueError(
+                f"{type(self).__name__}.build_vocab: expected texts with at least one token{seen}, got none")
         self.vocab = vocab
         return vocab
 

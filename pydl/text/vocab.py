@@ -17,6 +17,12 @@ from pydl.text.files import read_json, write_json
 __all__ = ["Vocab"]
 
 
+def _listed(tokens: Iterable[str]) -> list[str]:
+    if isinstance(tokens, (str, bytes)):
+        raise TypeError(f"Vocab: expected lists of tokens, got {tokens!r}; a tokenizer makes them from text")
+    return tokens if isinstance(tokens, list) else list(tokens)
+
+
 class Vocab:
     """Tokens by index and indices by token: `specials` first, then by falling frequency, equals in the order of text.
 
@@ -43,9 +49,7 @@ class Vocab:
     ) -> None:
         counts: Counter[str] = Counter()
         for tokens in iterator:
-            if isinstance(tokens, (str, bytes)):
-                raise TypeError(f"Vocab: expected lists of tokens, got {tokens!r}; a tokenizer makes them from text")
-            counts.update(tokens)
+            counts.update(_listed(tokens))
         self._choose(counts, min_freq, max_size, specials, default)
 
     def _choose(
@@ -111,13 +115,13 @@ class Vocab:
     def __call__(self, tokens: Iterable[str]) -> list[int]:
         """The indices of tokens."""
         try:
-            return _ids.lookup_list(self._table, list(tokens), self._default_index)
+            return _ids.lookup_list(self._table, _listed(tokens), self._default_index)
         except KeyError as error:
             raise self._unknown(error) from None
 
     def lookup(self, tokens: Iterable[str], out: Tensor | None = None) -> Tensor:
         """The indices of tokens as an int64 Tensor [n], or in `out`, contiguous and of that size."""
-        tokens = list(tokens)
+        tokens = _listed(tokens)
         if out is None:
             out = pydl.empty(len(tokens), dtype=pydl.int64)
         elif out.dtype != pydl.int64 or tuple(out.shape) != (len(tokens),) or not out.is_contiguous():
@@ -149,8 +153,10 @@ class Vocab:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Vocab:
-        vocab = cls.from_tokens(values["tokens"], values["default"])
-        vocab.counts = dict(zip(vocab.tokens, values["counts"]))
+        vocab, counts = cls.from_tokens(values["tokens"], values["default"]), values["counts"]
+        if len(counts) != len(vocab):
+            raise ValueError(f"Vocab: expected a count for each of {len(vocab)} tokens, got {len(counts)}")
+        vocab.counts = dict(zip(vocab.tokens, counts, strict=True))
         return vocab
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -27,7 +27,19 @@ def is_image(value: Any) -> bool:
     )
 
 
-def to_uint8(image: Any) -> Tensor:
-    """A Pillow image as a uint8 tensor (C, H, W); its memory is that of the image, channels last."""
-    pixels = np.array(image, dtype=np.uint8)  # a copy: Pillow's own buffer is read-only
+def to_pixels(image: Any) -> Tensor:
+    """A Pillow image as a tensor (C, H, W), its memory channels last: uint8, or what else the mode holds.
+
+    Mode "1" is bool, "F" float32, "I" int32, and so are the modes of 16 bits, of which pydl has no dtype.
+    """
+    pixels = np.array(image)  # a copy: Pillow's own buffer is read-only
+    if pixels.dtype.kind == "u" and pixels.itemsize == 2:
+        pixels = pixels.astype(np.int32)
     return pydl.from_numpy(pixels[:, :, None] if pixels.ndim == 2 else pixels).permute(2, 0, 1)
+
+
+def set_pixels(image: Any, pixels: Tensor) -> None:
+    """Writes what `to_pixels` returns into a Pillow image of that mode and size."""
+    native = np.asarray(image)
+    values = pixels.permute(1, 2, 0).numpy().astype(native.dtype).reshape(native.shape)
+    image.frombytes((np.packbits(values, axis=1) if image.mode == "1" else values).tobytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ from typing import Any
 import pydl
 from pydl import Tensor
 from pydl.utils.data import DataLoader, Dataset
-from pydl.vision._pillow import pillow, to_uint8
+from pydl.vision._pillow import pillow, to_pixels
 
 __all__ = ["ImageFolder"]
 
@@ -19,7 +20,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".
 
 
 class ImageFolder(Dataset[tuple[Any, Any]]):
-    """The images below `root`/<class>/, as (image, class index); classes count in alphabetical order.
+    """The images below `root`/<class>/, as (image, class index); classes count in alphabetical order. Links are
+    followed.
 
     `root` is a folder, or a place inside a zip file: "photos.zip", "photos.zip/train". Sample i is the i-th file in
     order of class and name: an RGB image of Pillow, or what `transform` makes of it, and its class index, or what
@@ -43,7 +45,7 @@ class ImageFolder(Dataset[tuple[Any, Any]]):
         self.target_transform = target_transform
         place = _split_zip(Path(root))
         self._files: _Zip | _Folder = _Folder(Path(root)) if place is None else _Zip(*place)
-        names = sorted(name for name in self._files.names() if _is_sample(name))
+        names = sorted(filter(_is_sample, self._files.names()), key=lambda name: PurePosixPath(name).parts)
         self.classes = sorted({PurePosixPath(name).parts[0] for name in names})
         if not self.classes:
             raise FileNotFoundError(f"ImageFolder: expected images in {self.root}/<class>/, got none")
@@ -64,11 +66,13 @@ class ImageFolder(Dataset[tuple[Any, Any]]):
 
     def decode(self, name: str) -> Any:
         """The image of that path below root, as Pillow's, in RGB."""
-        encoded = self._files.read(name)
+        open_image = pillow().open
         try:
-            with pillow().open(io.BytesIO(encoded)) as image:
+            with open_image(io.BytesIO(self._files.read(name))) as image:
                 return image.convert("RGB")
         except Exception as error:
+            if getattr(error, "filename", None):  # such as that of a file that is gone
+                raise
             reason = str(error).partition(": <")[0] or type(error).__name__
             raise OSError(f"ImageFolder: expected an image, got {self.root}/{name} ({reason})") from error
 
@@ -80,7 +84,7 @@ class ImageFolder(Dataset[tuple[Any, Any]]):
         """
         from tqdm import tqdm
 
-        plain = ImageFolder(self.root, to_uint8)
+        plain = ImageFolder(self.root, to_pixels)
         width, height = plain.decode(plain.samples[0][0]).size
         images = pydl.empty((len(self), height, width, 3), dtype=pydl.uint8).permute(0, 3, 1, 2)
         at = 0
@@ -114,7 +118,9 @@ class _Folder:
         self.root = root
 
     def names(self) -> Iterator[str]:
-        return (path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file())
+        for folder, _, files in os.walk(self.root, followlinks=True):
+            inside = Path(folder).relative_to(self.root)
+            yield from ((inside / file).as_posix() for file in files)
 
     def read(self, name: str) -> bytes:
         return (self.root / name).read_bytes()

@@ -2,12 +2,13 @@
 
 All but the converters take an image of Pillow, a tensor (C, H, W), or a batch (N, C, H, W) of any dtype, and return
 the same kind. Random transforms draw from pydl's generators, so a loader's batches repeat for a seed; of a batch they
-draw for each image. Tensors keep their memory format and work on uint8 as it is: crop and flip before converting.
+draw for each image. Pillow's images keep their mode and palette. Tensors keep their memory format and work on uint8 as
+it is: crop and flip before converting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 import pydl
 from pydl import Tensor
 from pydl.nn import functional as F
-from pydl.vision._pillow import is_image, pillow, to_uint8
+from pydl.vision._pillow import is_image, pillow, set_pixels, to_pixels
 
 __all__ = [
     "CenterCrop", "Compose", "ConvertImageDtype", "Normalize", "PILToTensor", "RandomCrop", "RandomHorizontalFlip",
@@ -45,16 +46,18 @@ class Compose:
 
 
 class PILToTensor:
-    """An image of Pillow as a uint8 tensor (C, H, W)."""
+    """An image of Pillow as a tensor (C, H, W): uint8, of mode 1 bool, I and I;16 int32, F float32."""
 
     def __call__(self, pic: Any) -> Tensor:
         if not is_image(pic):
             raise TypeError(f"PILToTensor: expected an image of Pillow, got {type(pic).__name__}")
-        return to_uint8(pic)
+        return to_pixels(pic)
 
 
 class ToTensor:
     """An image of Pillow, or a uint8 array (H, W, C) or (H, W), as a float32 tensor (C, H, W) in [0, 1].
+
+    Arrays of another dtype and images of the modes I, I;16 (int32) and F (float32) keep their values.
 
     >>> import numpy as np
     >>> from pydl.vision import transforms
@@ -64,10 +67,11 @@ class ToTensor:
 
     def __call__(self, pic: Any) -> Tensor:
         if is_image(pic):
-            return to_uint8(pic).to(pydl.float32) / 255
-        if not isinstance(pic, np.ndarray) or pic.ndim not in (2, 3):
+            tensor = to_pixels(pic.convert("L") if pic.mode == "1" else pic)
+        elif not isinstance(pic, np.ndarray) or pic.ndim not in (2, 3):
             raise TypeError(f"ToTensor: expected an image of Pillow or an array (H, W, C), got {type(pic).__name__}")
-        tensor = pydl.from_numpy(np.array(pic[:, :, None] if pic.ndim == 2 else pic)).permute(2, 0, 1)
+        else:
+            tensor = pydl.from_numpy(np.array(pic[:, :, None] if pic.ndim == 2 else pic)).permute(2, 0, 1)
         return tensor.to(pydl.float32) / 255 if tensor.dtype == pydl.uint8 else tensor
 
 
@@ -163,8 +167,8 @@ class RandomCrop:
     ) -> None:
         if padding_mode not in BORDERS:
             raise ValueError(f"RandomCrop: expected padding_mode {', '.join(BORDERS)}, got {padding_mode!r}")
-        self.size = _pair(size)
-        sides = (0,) if padding is None else (padding,) if isinstance(padding, int) else tuple(padding)
+        self.size = _pair("RandomCrop", size)
+        sides = tuple(padding) if isinstance(padding, Iterable) else (padding or 0,)
         if len(sides) not in (1, 2, 4):
             raise ValueError(f"RandomCrop: expected one, two or four paddings, got {padding}")
         self.left, self.top, self.right, self.bottom = sides * (4 // len(sides))
@@ -173,24 +177,42 @@ class RandomCrop:
 
     def __call__(self, img: Any) -> Any:
         if is_image(img):
-            return _from_pixels(self(to_uint8(img)))
-        batch = img if img.dim() == 4 else img.unsqueeze(0)
+            return self._of_image(img)
+        batch = self._padded(img if img.dim() == 4 else img.unsqueeze(0))
+        tops, lefts = self._corners(batch.size(2), batch.size(3), len(batch))
+        result = _windows(batch, tops, lefts, *self.size)
+        return result if img.dim() == 4 else result[0]
+
+    def _of_image(self, img: Any) -> Any:
+        """Pillow's own crop keeps the mode and the palette; what lies outside of the image is 0."""
+        tall, wide = img.height + self.top + self.bottom, img.width + self.left + self.right
+        tops, lefts = self._corners(tall, wide, 1)
+        top, left = int(tops) - self.top, int(lefts) - self.left
+        if self.fill or self.padding_mode != "constant":
+            padded = self._padded(to_pixels(img).unsqueeze(0))[0]
+            img = img.crop((-self.left, -self.top, wide - self.left, tall - self.top))
+            set_pixels(img, padded)
+            top, left = int(tops), int(lefts)
+        return img.crop((left, top, left + self.size[1], top + self.size[0]))
+
+    def _padded(self, batch: Tensor) -> Tensor:
         sides = (self.left, self.right, self.top, self.bottom)
-        if any(sides):
-            value = self.fill if self.padding_mode == "constant" else None
-            batch = F.pad(batch, sides, BORDERS[self.padding_mode], value)
-        (height, width), (tall, wide) = self.size, batch.shape[2:]
+        value = self.fill if self.padding_mode == "constant" else None
+        return F.pad(batch, sides, BORDERS[self.padding_mode], value) if any(sides) else batch
+
+    def _corners(self, tall: int, wide: int, count: int) -> tuple[Tensor, Tensor]:
+        """Where the windows of `count` padded images begin."""
+        height, width = self.size
         if height > tall or width > wide:
             raise ValueError(f"RandomCrop: expected images of at least {list(self.size)}, got {[tall, wide]}")
-        tops = pydl.randint(0, tall - height + 1, (len(batch),))
-        lefts = pydl.randint(0, wide - width + 1, (len(batch),))
-        result = _windows(batch, tops, lefts, height, width)
-        return result if img.dim() == 4 else result[0]
+        return pydl.randint(0, tall - height + 1, (count,)), pydl.randint(0, wide - width + 1, (count,))
 
 
 def _windows(batch: Tensor, tops: Tensor, lefts: Tensor, height: int, width: int) -> Tensor:
     """A window of each image. A row of a window is a run of memory, so one gather of runs fetches all of them."""
     count, channels, tall, wide = batch.shape
+    if count * channels * height * width == 0:
+        return batch[:, :, :height, :width]
     channels_last = _is_channels_last(batch)
     planes, pixel = (1, channels) if channels_last else (channels, 1)
     memory = batch.permute(0, 2, 3, 1) if channels_last else batch.contiguous()
@@ -213,13 +235,14 @@ class CenterCrop:
     """
 
     def __init__(self, size: int | Sequence[int]) -> None:
-        self.size = _pair(size)
+        self.size = _pair("CenterCrop", size)
 
     def __call__(self, img: Any) -> Any:
+        shape = (img.height, img.width) if is_image(img) else img.shape[-2:]
+        (top, bottom), (left, right) = (_center(n, size) for n, size in zip(shape, self.size))
         if is_image(img):
-            return _from_pixels(self(to_uint8(img)))
-        tops, lefts = (_center(n, size) for n, size in zip(img.shape[-2:], self.size))
-        return F.pad(img, (*lefts, *tops))
+            return img.crop((-left, -top, img.width + right, img.height + bottom))
+        return F.pad(img, (left, right, top, bottom))
 
 
 def _center(n: int, size: int) -> tuple[int, int]:
@@ -246,13 +269,14 @@ class Resize:
     def __init__(self, size: int | Sequence[int], interpolation: str = "bilinear", antialias: bool = True) -> None:
         if interpolation not in ("bilinear", "bicubic", "nearest"):
             raise ValueError(f"Resize: expected interpolation bilinear, bicubic or nearest, got {interpolation!r}")
-        self.size = size
+        both = _pair("Resize", size)
+        self.size = both if isinstance(size, Iterable) and len(size) == 2 else both[0]
         self.interpolation = interpolation
         self.antialias = antialias
 
     def _target(self, height: int, width: int) -> tuple[int, int]:
-        if not isinstance(self.size, int):
-            return _pair(self.size)
+        if isinstance(self.size, tuple):
+            return self.size
         if height <= width:
             return self.size, int(self.size * width / height)
         return int(self.size * height / width), self.size
@@ -274,11 +298,11 @@ class Resize:
         return result if img.dim() == 4 else result[0]
 
 
-def _pair(size: int | Sequence[int]) -> tuple[int, int]:
-    if isinstance(size, int):
-        return size, size
-    first, last = size[0], size[-1]
-    return first, last
+def _pair(op: str, size: int | Sequence[int]) -> tuple[int, int]:
+    sizes = tuple(size) if isinstance(size, Iterable) else (size,)
+    if len(sizes) not in (1, 2) or min(sizes) < 0:
+        raise ValueError(f"{op}: expected one or two sizes of at least 0, got {size}")
+    return sizes[0], sizes[-1]
 
 
 def _count(img: Any) -> int:
@@ -287,8 +311,3 @@ def _count(img: Any) -> int:
 
 def _is_channels_last(batch: Tensor) -> bool:
     return batch.is_contiguous(memory_format=pydl.channels_last)
-
-
-def _from_pixels(pixels: Tensor) -> Any:
-    array = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
-    return pillow().fromarray(array[:, :, 0] if array.shape[2] == 1 else array)

@@ -180,13 +180,13 @@ def test_unused_inputs():
 
 def test_costly_gradients_that_nobody_asked_for_are_left_out():
     x, w, k = pydl.randn(4, 3), pydl.randn(5, 3), pydl.randn(2, 1, 2, 2)
-    functional = pydl.nn.functional
-    for operation, a, b in ((pydl.mm, x, w.T.clone()), (pydl.bmm, x[None], w.T.clone()[None]),
-                            (functional.linear, x, w), (functional.conv2d, x[None, None], k)):
+    linear, conv2d = pydl.nn.functional.linear, pydl.nn.functional.conv2d
+    for operation, a, b in ((pydl.mm, x, w.T.clone()), (pydl.bmm, x[None], w.T.clone()[None]), (linear, x, w),
+                            (conv2d, x[None, None], k)):
         a, b = a.clone().requires_grad_(), b.requires_grad_()
         y = operation(a, b)
         computed = []
-        y.grad_fn.register_hook(lambda grads, _, seen=computed: seen.append([g is not None for g in grads[:2]]))
+        y.grad_fn.register_hook(lambda grads, _, to=computed: to.append([g is not None for g in grads[:2]]))
         both = pydl.autograd.grad(y.sum(), (a, b), retain_graph=True)
         (first,), (second,) = (pydl.autograd.grad(y.sum(), t, retain_graph=True) for t in (a, b))
         assert computed == [[True, True], [True, False], [False, True]]
@@ -199,6 +199,14 @@ def test_costly_gradients_that_nobody_asked_for_are_left_out():
     (dx,) = pydl.autograd.grad(out, sequence, retain_graph=True)
     out.backward()
     assert pydl.equal(dx, sequence.grad) and lstm.weight_hh_l0.grad is not None
+
+
+def test_hooks_keep_shape_and_dtype():
+    for replace in (lambda g: pydl.ones(3), lambda g: g.double()):
+        x = pydl.ones(2, requires_grad=True)
+        x.register_hook(replace)
+        with pytest.raises(RuntimeError, match="hook: expected a gradient like the one that came"):
+            x.sum().backward()
 
 
 def test_create_graph():

@@ -189,3 +189,35 @@ def test_values_of_writes_match_out_of_place():
     x = pydl.linspace(-1, 1, 37)
     for name in ("exp", "tanh", "sigmoid", "abs", "neg", "sqrt", "relu"):
         assert same_bits(getattr(x.clone(), name + "_")(), getattr(x, name)())
+
+
+def test_integers_take_a_differentiable_value_without_its_history():
+    value = pydl.full((), 2.7, requires_grad=True)
+    y, flags = pydl.zeros(3, dtype=pydl.int64), pydl.zeros(2, 3, dtype=pydl.bool)
+    y[0] = value
+    y[1:].copy_(value)
+    flags[0, 1] = value
+    assert y.tolist() == [2, 2, 2] and not y.requires_grad
+    assert flags.tolist() == [[False, True, False], [False] * 3]
+
+
+@pytest.mark.parametrize("read", [
+    lambda x, at: x[at], lambda x, at: x.gather(0, at), lambda x, at: x.index_select(0, at), lambda x, at: x.take(at),
+    lambda x, at: pydl.zeros(4).scatter(0, at, x[:2]), lambda x, at: pydl.zeros(4).scatter_add(0, at, x[:2]),
+    lambda x, at: pydl.zeros(4).scatter_reduce(0, at, x[:2], "amax"), lambda x, at: x.index_fill(0, at, 2.0),
+    lambda x, at: pydl.zeros(4).index_put((at,), x[:2]), lambda x, at: pydl.zeros(4).index_add(0, at, x[:2]),
+])
+def test_indices_written_before_the_backward_pass_are_noticed(read):
+    x, at = pydl.ones(4, requires_grad=True), pydl.tensor([0, 1])
+    y = read(x, at)
+    at.fill_(3)
+    with pytest.raises(RuntimeError, match="modified by an in-place operation"):
+        y.sum().backward()
+
+
+def test_a_condition_written_before_the_backward_pass_is_noticed():
+    x, condition = pydl.ones(2, requires_grad=True), pydl.tensor([True, False])
+    y = pydl.where(condition, x, 0.0)
+    condition.fill_(True)
+    with pytest.raises(RuntimeError, match="modified by an in-place operation"):
+        y.sum().backward()

@@ -298,6 +298,20 @@ def test_causal_hint(torch_or_fail):
         assert_same(ours(x, x, x, is_causal=True, need_weights=need)[0], want, 1e-4, 1e-5)  # asked for, not promised
 
 
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("masks", [{}, {"attn_mask": (3, 0)}, {"key_padding_mask": (2, 0)},
+    {"attn_mask": (4, 3, 0), "key_padding_mask": (2, 0)}], ids=str)
+def test_no_keys(masks, need_weights):
+    layer, memory = nn.MultiheadAttention(4, 2, batch_first=True), pydl.zeros(2, 0, 4)
+    nn.init.constant_(layer.out_proj.bias, 0.5)
+    for dtype in (pydl.bool, pydl.float32):
+        hidden = {name: pydl.zeros(shape, dtype=dtype) for name, shape in masks.items()}
+        output, weights = layer(pydl.ones(2, 3, 4), memory, memory, need_weights=need_weights, **hidden)
+        output.sum().backward()
+        assert output.shape == (2, 3, 4) and (output == 0.5).all()
+        assert tuple(weights.shape) == (2, 3, 0) if need_weights else weights is None
+
+
 def test_blind_queries_get_zeros_with_weights_too():
     layer = nn.MultiheadAttention(8, 2, batch_first=True)
     x = pydl.from_numpy(draw(1, 3, 8))
@@ -396,6 +410,14 @@ def test_scores(score):
     assert all(np.isfinite(numpy(p.grad)).all() for p in (args[0], *layer.parameters()))
 
 
+@pytest.mark.parametrize("score", nn.Attention.SCORES)
+def test_scores_of_no_keys(score):
+    layer, query, keys = nn.Attention(4, score=score), pydl.ones(2, 4), pydl.zeros(2, 0, 4)
+    for hidden in ({}, {"lengths": [0, 0]}, {"key_padding_mask": pydl.zeros(2, 0, dtype=pydl.bool)}):
+        context, weights = layer(query, keys, **hidden)
+        assert context.tolist() == [[0] * 4] * 2 and tuple(weights.shape) == (2, 0)
+
+
 def test_wrong_scores():
     with pytest.raises(ValueError, match="Attention: expected a score"):
         nn.Attention(4, score="cosine")
@@ -443,3 +465,24 @@ def test_rotary_products_depend_on_distances():
     np.testing.assert_allclose(numpy(layer(q[None], offset=7)).reshape(4, 2)[1], [
         q[2].item() * math.cos(0.7) - q[3].item() * math.sin(0.7),
         q[2].item() * math.sin(0.7) + q[3].item() * math.cos(0.7)])
+
+
+@pytest.mark.parametrize("dtype", [pydl.float32, pydl.float64], ids=str)
+def test_a_row_masked_by_a_large_number_has_the_gradients_of_the_definition(dtype):
+    q, k, v = (pydl.randn(1, 1, n, 4, dtype=dtype, requires_grad=True) for n in (2, 5, 5))
+    mask = pydl.zeros(2, 5, dtype=dtype)
+    mask[0] = -1e30
+    got = pydl.autograd.grad(F.scaled_dot_product_attention(q, k, v, mask).sum(), (q, k, v))
+    weights = (q @ k.mT / 2 + mask).softmax(-1)
+    want = pydl.autograd.grad((weights @ v).sum(), (q, k, v))
+    for one, two in zip(got, want):
+        assert pydl.allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_masks_of_four_dimensions_for_queries_of_five():
+    q = pydl.randn(3, 4, 2, 5, 8)
+    mask = pydl.randn(4, 1, 5, 5) > 0
+    mask[..., 0] = True
+    got = F.scaled_dot_product_attention(q, q, q, mask)
+    want = F.scaled_dot_product_attention(q, q, q, mask.expand(3, 4, 2, 5, 5))
+    assert pydl.equal(got, want)

@@ -55,6 +55,30 @@ def test_padding_modes(mode, padding):
     assert_same(x.grad, y.grad, 1e-4, 1e-5)
 
 
+@pytest.mark.parametrize("mode", ["zeros", "circular"])
+def test_weights_of_a_subclass(mode):
+    torch = pytest.importorskip("torch")
+
+    def standardized(lib):
+        class Standardized(lib.nn.Conv2d):
+            def forward(self, input):
+                weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+                return self._conv_forward(input, weight, self.bias)
+
+        class Doubled(Standardized):
+            def _conv_forward(self, input, weight, bias):
+                return super()._conv_forward(input, 2 * weight, bias)
+
+        return Doubled(3, 4, 3, padding=1, padding_mode=mode)
+
+    ours, theirs = standardized(pydl), standardized(torch)
+    copy_weights(ours, theirs)
+    x, y = pair(torch, np.random.default_rng(0).standard_normal((2, 3, 6, 7)).astype("float32"))
+    assert_same(ours(x), theirs(y), 1e-5, 1e-5)
+    with pydl.no_grad():
+        assert_same(nn.Sequential(ours, nn.ReLU())(x), theirs(y).relu(), 1e-5, 1e-5)
+
+
 @pytest.mark.parametrize(("args", "kwargs"), [
     ((3, 4, 3), {"groups": 2}), ((4, 3, 3), {"groups": 2}), ((4, 4, 3), {"groups": 0}),
     ((4, 4, 3), {"padding": "full"}), ((4, 4, 3), {"padding": "same", "stride": 2}),

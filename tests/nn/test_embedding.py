@@ -117,6 +117,39 @@ def test_max_norm_scales_the_rows_that_are_looked_up(norm_type):
     backward(results[0])  # the table was written before it was read, not after
 
 
+@pytest.mark.parametrize("options", [
+    {"offsets": [1, 2]}, {"offsets": [0, 9]}, {"offsets": [0, 2, 1]}, {"offsets": [0.0]}, {"input": [0, 5]},
+    {"input": [0, -1]}, {"mode": "product"}, {"mode": "max", "sparse": True},
+    {"mode": "mean", "per_sample_weights": [1.0, 1.0]}, {"sparse": True, "scale_grad_by_freq": True},
+], ids=str)  # fmt: skip
+def test_max_norm_leaves_the_table_where_the_call_raises(options):
+    weight = pydl.full((5, 2), 10.0, requires_grad=True)
+    options = {"input": [1, 2], "offsets": [0], "mode": "sum", **options}
+    options = {key: pydl.tensor(value) if isinstance(value, list) else value for key, value in options.items()}
+    with pytest.raises(Exception, match="embedding_bag: expected"):
+        F.embedding_bag(weight=weight, max_norm=1.0, **options)
+    if "scale_grad_by_freq" in options or -1 in options["input"].tolist():
+        del options["offsets"], options["mode"]
+        with pytest.raises(Exception, match="embedding: expected"):
+            F.embedding(weight=weight, max_norm=1.0, **options)
+    assert (weight == 10).all()
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+@pytest.mark.parametrize("offsets", [[0, 2, 3], [0, 0, 1], [0, 0], [0]], ids=str)
+def test_entries_behind_the_last_offset_are_in_no_bag(mode, offsets):
+    """PyTorch takes them into its means, maxima and gradients, or reads memory that nobody wrote."""
+    given, factors, ends = pydl.tensor([1, 4, 4, 2]), pydl.randn(4), pydl.tensor(offsets)
+    found = []
+    for end in (4, offsets[-1]):
+        weight = table()[0]
+        more = {"per_sample_weights": factors[:end]} if mode == "sum" else {}
+        bags = F.embedding_bag(given[:end], weight, ends, mode=mode, include_last_offset=True, **more)
+        bags.sum().backward()
+        found.append((bags, weight.grad))
+    assert all(same_bits(a, b) for a, b in zip(*found, strict=True))
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 def test_the_padding_row_stays(sparse):
     layer = nn.Embedding(5, 3, padding_idx=2, sparse=sparse)
@@ -195,15 +228,17 @@ WEIGHT = pydl.zeros(4, 3)
     (lambda: F.embedding(pydl.tensor([1.0]), WEIGHT), RuntimeError, "expected int64 or int32 indices"),
     (lambda: F.embedding(pydl.tensor([1]), WEIGHT[0]), RuntimeError, "expected a table"),
     (lambda: F.embedding(pydl.tensor([1]), WEIGHT, padding_idx=4), ValueError, "padding_idx in"),
-    (lambda: F.embedding(pydl.tensor([1]), WEIGHT, sparse=True, scale_grad_by_freq=True), ValueError, "by_freq"),
+    (lambda: F.embedding(pydl.tensor([1]), WEIGHT, sparse=True, scale_grad_by_freq=True), RuntimeError, "by_freq"),
     (lambda: F.embedding_bag(pydl.tensor([1, 5]), WEIGHT, pydl.tensor([0])), IndexError, "got 5"),
     (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT), ValueError, "tensor of offsets"),
     (lambda: F.embedding_bag(pydl.tensor([[1, 2]]), WEIGHT, pydl.tensor([0])), ValueError, "no offsets"),
     (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT, pydl.tensor([1])), RuntimeError, "begin with 0, got 1"),
     (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT, pydl.tensor([0, 3])), RuntimeError, "got 3"),
     (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT, pydl.tensor([0, 2, 1])), RuntimeError, "ascending"),
-    (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT, pydl.tensor([0, 1]), include_last_offset=True), RuntimeError,
-     "last offset"),
+    (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT, pydl.tensor([0, 3]), include_last_offset=True), RuntimeError,
+     "got 3"),
+    (lambda: F.embedding_bag(pydl.tensor([1, 2]), WEIGHT, WEIGHT[0, :0].long(), include_last_offset=True), RuntimeError,
+     "at least one offset"),
     (lambda: F.embedding_bag(pydl.tensor([1]), WEIGHT, pydl.tensor([0]), mode="product"), ValueError, "got 'product'"),
     (lambda: F.embedding_bag(pydl.tensor([1]), WEIGHT, pydl.tensor([0]), mode="max", sparse=True), ValueError, "'max'"),
     (lambda: F.embedding_bag(pydl.tensor([1]), WEIGHT, pydl.tensor([0]), per_sample_weights=pydl.ones(1)),
@@ -223,3 +258,18 @@ def test_layers_pickle():
     layer = nn.Embedding(4, 3, padding_idx=1, sparse=True)
     copy = pickle.loads(pickle.dumps(layer))
     assert repr(copy) == repr(layer) and pydl.equal(copy.weight, layer.weight)
+
+
+def test_rows_are_those_of_the_call_whatever_happens_to_the_indices():
+    for sparse in (False, True):
+        table, at = pydl.ones(4, 2, requires_grad=True), pydl.tensor([0, 1])
+        y = F.embedding(at, table, sparse=sparse)
+        at.fill_(1 << 30)
+        y.sum().backward()
+        at.fill_(-5)
+        assert table.grad.to_dense().tolist() == [[1, 1], [1, 1], [0, 0], [0, 0]]
+    table, at = pydl.ones(4, 2, requires_grad=True), pydl.tensor([0, 1])
+    y = F.embedding_bag(at, table, pydl.tensor([0]), mode="sum")
+    at.fill_(1 << 30)
+    y.sum().backward()
+    assert table.grad.tolist() == [[1, 1], [1, 1], [0, 0], [0, 0]]

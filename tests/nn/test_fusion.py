@@ -229,6 +229,10 @@ def test_subclasses_and_own_forwards_run_themselves():
     with pydl.no_grad():
         expected = one_by_one(model, x).numpy()
         np.testing.assert_allclose(nn.Sequential(model[0], doubled, model[2])(x).numpy(), 2 * expected, rtol=1e-5)
+        convolution, convolve = model[0], model[0]._conv_forward
+        convolution._conv_forward = lambda input, weight, bias: -convolve(input, weight, bias)
+        np.testing.assert_allclose(model(x).numpy(), one_by_one(model, x).numpy(), rtol=1e-5, atol=1e-5)
+        assert not np.allclose(model(x).numpy(), expected, atol=1e-2)
         model[2].forward = lambda input: input * 0
         assert not model(x).numpy().any()
 

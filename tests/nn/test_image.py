@@ -60,11 +60,20 @@ def test_second_derivatives_in_channels_last():
     assert pydl.autograd.gradgradcheck(lambda x, g: F.grid_sample(x, g, "bicubic", align_corners=True), (x, grid))
 
 
-def test_points_that_are_no_numbers_read_nothing():
+def test_points_that_are_no_numbers():
+    """Infinitely far points read nothing; NaN shows in the result, except that no pixel is the nearest to it."""
     grid = pydl.tensor([[[[float("nan"), 0.0], [float("inf"), 0.0], [0.0, 0.0]]]])
     for mode in ("bilinear", "nearest", "bicubic"):
         y = F.grid_sample(pydl.ones(1, 1, 3, 3), grid, mode, align_corners=True)
         assert y[0, 0, 0, 1:].tolist() == [0, 1]
+        assert y[0, 0, 0, 0].isnan() if mode != "nearest" else y[0, 0, 0, 0] == 0
+
+
+def test_channel_shuffle_is_never_an_alias():
+    for groups in (1, 2):
+        x = pydl.zeros(1, 2, 1, 1)
+        F.channel_shuffle(x, groups).add_(1)
+        assert x.flatten().tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(("call", "error", "op"), [

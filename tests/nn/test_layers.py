@@ -46,7 +46,8 @@ LAYERS = [
         ("Constant", (3.5,)), ("Zero", ()), ("Reflection", ()), ("Replication", ()), ("Circular", ()))),
     ("ConstantPad2d", ((1, 2, 0, -1), 3.5), {}, [(2, 3, 4, 5)]), ("ReflectionPad1d", ((3, 1),), {}, [(2, 4)]),
     ("ReplicationPad3d", ((0, 1, 2, 0, 1, 1),), {}, [(2, 3, 4, 5)]),
-    ("CircularPad2d", ((2, 1, 0, 3),), {}, [(2, 3, 4)]),
+    ("CircularPad2d", ((2, 1, 0, 3),), {}, [(2, 3, 4)]), ("ZeroPad2d", (np.int64(1),), {}, [(2, 3, 4, 5)]),
+    ("LPPool2d", (2, np.int64(2)), {}, [(2, 3, 4, 5)]),
     ("Upsample", (), {"scale_factor": 2}, [(2, 3, 4)]),
     ("Upsample", ((5, 7),), {"mode": "bilinear"}, [(2, 3, 4, 5)]),
     ("Upsample", (), {"scale_factor": (1.5, 2.0), "mode": "bicubic", "align_corners": True}, [(2, 3, 4, 5)]),
@@ -232,6 +233,11 @@ def test_max_pool_and_back(name, shape):
     assert_same(results[0], results[1], rtol=0, atol=0)
     with pytest.raises(ValueError, match="invalid output_size"):
         getattr(nn, f"MaxUnpool{name}")(2)(*results[0][:2], output_size=[99] * (len(shape) - 2))
+
+
+def test_adaptive_sizes_of_numpy():
+    for kind in ("AdaptiveAvgPool2d", "AdaptiveMaxPool2d"):
+        assert getattr(nn, kind)(np.int64(2))(pydl.zeros(1, 3, 5, 4)).shape == (1, 3, 2, 2)
 
 
 def test_rrelu_in_training():

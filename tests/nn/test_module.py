@@ -158,6 +158,13 @@ def test_modes_and_dtypes():
     assert net.type(pydl.float64).first.index.dtype == pydl.float64
     with pytest.raises(TypeError, match="floating point"):
         net.to(pydl.int32)
+    for place in ((), ("cpu",), (pydl.float32,), (pydl.zeros(1),)):
+        assert net.to(*place, memory_format=pydl.channels_last) is net
+    assert net.to(memory_format=None).first.scale.dtype == pydl.float32
+    conv = nn.Conv2d(3, 4, 3).to(memory_format=pydl.channels_last, dtype=pydl.float64)
+    assert conv.weight.is_contiguous() and conv.weight.dtype == pydl.float64
+    with pytest.raises(TypeError, match="Module.to: expected memory_format to be a pydl.memory_format, got 'nhwc'"):
+        net.to(memory_format="nhwc")
     with pytest.raises(NotImplementedError):
         net.share_memory()
 
@@ -336,6 +343,35 @@ def test_full_backward_hooks(inputs_need_grad):
         return seen, module.w.grad.tolist(), [None if x.grad is None else x.grad.tolist() for x in (a, b)]
 
     assert run(pydl) == run(torch)
+
+
+def test_hooks_of_every_module():
+    def run(lib):
+        seen, hooks = [], lib.nn.modules.module
+        model = lib.nn.Sequential(lib.nn.Identity(), lib.nn.ReLU(), lib.nn.MaxPool1d(2))
+        model[1].register_forward_hook(lambda m, args, output: seen.append("own"))
+        handles = [
+            hooks.register_module_forward_pre_hook(lambda m, args: seen.append(("pre", type(m).__name__))),
+            hooks.register_module_forward_hook(
+                lambda m, args, kwargs, output: seen.append((type(m).__name__, output.tolist())), with_kwargs=True),
+            hooks.register_module_full_backward_pre_hook(lambda m, g: seen.append((type(m).__name__, g[0].tolist()))),
+            hooks.register_module_full_backward_hook(lambda m, gi, go: seen.append((type(m).__name__, gi[0].tolist()))),
+        ]
+        x = lib.tensor([[1.0, -2.0, 3.0, 4.0]], requires_grad=True)
+        try:
+            model(x).sum().backward()
+            handles.pop().remove()
+            handles.pop().remove()
+            model(x)
+        finally:
+            for handle in handles:
+                handle.remove()
+        count = len(seen)
+        model(x)
+        return seen[:count], seen[count:], x.grad.tolist()
+
+    assert run(pydl) == run(torch)
+    assert nn.Module._hooks is None  # calls take the short way again
 
 
 def test_repr_matches():

@@ -188,3 +188,10 @@ def test_read_only_statistics_are_refused_before_the_first_write():
     with pytest.raises(RuntimeError, match="batch_norm: expected memory that may be written"):
         nn.functional.batch_norm(pydl.randn(2, 4, 3), mean, pydl.from_dlpack(frozen), training=True)
     assert mean.tolist() == [0] * 4
+
+
+def test_gradients_of_an_empty_batch():
+    x, layer = pydl.zeros(0, 4, 3, 5, requires_grad=True), nn.GroupNorm(2, 4)
+    layer(x).sum().backward()
+    nn.functional.instance_norm(x).sum().backward()
+    assert x.grad.shape == x.shape and layer.weight.grad.tolist() == [0] * 4

@@ -239,6 +239,11 @@ def test_dropout_between_layers():
         nn.GRU(2, 3, dropout=0.5)
 
 
+def test_dropout_is_any_real_number():
+    net = nn.LSTM(3, 4, 2, dropout=np.float32(0.5))
+    assert type(net.dropout) is float and net.dropout == 0.5
+
+
 def test_initial_values():
     net = nn.LSTM(30, 25, num_layers=2, bidirectional=True)
     for p in net.parameters():
@@ -298,7 +303,25 @@ def test_padding_and_packing():
     for first in (False, True):
         padded, lengths = rnn_utils.pad_packed_sequence(a, first)
         assert_same(tuple(rnn_utils.unpad_sequence(padded, lengths, first)), tuple(theirs))
-    assert a.float().data.dtype == pydl.float32 and a.double() is a and not a.is_cuda
+    assert a.double() is a and not a.is_cuda
+    for name in ("double", "float", "half", "long", "int", "short", "char", "byte"):
+        assert_same(tuple(getattr(a, name)()), tuple(getattr(b, name)()))
+
+
+def test_padding_takes_the_first_dtype():
+    torch = pytest.importorskip("torch")
+    values = ([1, 2], [3.5], [4.5, 5.5])
+    for order in itertools.permutations(values):
+        ours, theirs = (lib.nn.utils.rnn.pad_sequence([lib.tensor(v) for v in order], padding_value=7)
+            for lib in (pydl, torch))
+        assert_same(ours, theirs)
+
+
+def test_unpadding_beyond_the_batch():
+    torch = pytest.importorskip("torch")
+    for lengths in ([3, -1], [-3, 9], [0, 2]):
+        assert_same(*(tuple(lib.nn.utils.rnn.unpad_sequence(lib.arange(6).reshape(3, 2), lib.tensor(lengths)))
+            for lib in (pydl, torch)))
 
 
 @pytest.mark.parametrize(("lengths", "sort", "error"), [([3, 0], True, RuntimeError), ([9, 1], True, RuntimeError),
@@ -319,7 +342,11 @@ def test_bad_arguments():
             RuntimeError), (lambda: nn.LSTM(3, 4, proj_size=4), ValueError), (lambda: nn.RNN(3, 4, nonlinearity="elu"),
             ValueError), (lambda: nn.GRU(3, 0), ValueError), (lambda: nn.GRU(3, 4, dropout=2), ValueError),
             (lambda: nn.LSTMCell(3, 4)(pydl.zeros(2, 5)), RuntimeError), (lambda: nn.GRUCell(3, 4)(pydl.zeros(2, 3),
-            pydl.zeros(3, 4)), RuntimeError), (lambda: pydl.gru(x, state, [], True, 1, 0.0, True, False, False),
+            pydl.zeros(3, 4)), RuntimeError), (lambda: nn.RNNCell(3, 4)(pydl.zeros(2, 3), pydl.zeros(4)),
+            pydl.ShapeError), (lambda: nn.LSTMCell(3, 4)(pydl.zeros(3), (state[0], state[0])), pydl.ShapeError),
+            (lambda: nn.LSTM(0, 4), ValueError), (lambda: nn.RNN(3, 4, proj_size=2), ValueError),
+            (lambda: nn.GRU(3, 4, proj_size=0), ValueError), (lambda: nn.GRU(3, 4, dropout=1j), ValueError),
+            (lambda: pydl.gru(x, state, [], True, 1, 0.0, True, False, False),
             ValueError), (lambda: pydl.rnn_tanh(pydl.zeros(3, 2), pydl.tensor([1, 2]), state, [], False, 1, 0.0, True,
             False), ValueError)):
         with pytest.raises(error):

@@ -108,6 +108,47 @@ def test_other_readers_and_writers(tmp_path):
     assert back["a"].dtype == pydl.float16 and back["b"].tolist() == [0, 1, 2]
 
 
+def test_row_sparse_tensors(tmp_path):
+    rows = pydl.sparse_coo_tensor([[2, 0, 2]], [[1.0, 2], [3, 4], [5, 6]], (4, 2))
+    none = pydl.sparse_coo_tensor(pydl.zeros(1, 0, dtype=pydl.int64), pydl.zeros(0, 3).half(), (5, 3))
+    saved = {"a": rows, "b": [rows.coalesce(), none, rows], "a.values": pydl.zeros(1), "whole": rows.to_dense()}
+    back = round_trip(saved)
+    assert list(back) == list(saved) and back["a"] is back["b"][2] and back["a.values"].tolist() == [0]
+    for x, y in ((rows, back["a"]), (rows.coalesce(), back["b"][0]), (none, back["b"][1])):
+        assert y.is_sparse and y.is_coalesced() == x.is_coalesced() and y.dtype == x.dtype and y.shape == x.shape
+        assert y._indices().tolist() == x._indices().tolist() and y._values().tolist() == x._values().tolist()
+    assert pydl.equal(round_trip(rows).to_dense(), rows.to_dense())
+    pydl.save({"grad": rows}, tmp_path / "rows")
+    arrays = pytest.importorskip("safetensors.numpy").load_file(tmp_path / "rows")
+    assert arrays["grad.indices"].tolist() == [[2, 0, 2]] and arrays["grad.values"].shape == (3, 2)
+
+
+def test_optimizer_state_of_a_sparse_embedding():
+    """Momentum of row-sparse gradients is row-sparse."""
+    def steps(layer, optimizer, batches):
+        for batch in batches:
+            optimizer.zero_grad()
+            (layer(pydl.tensor(batch)) ** 2).sum().backward()
+            optimizer.step()
+
+    layer, other = (nn.Embedding(6, 2, sparse=True) for _ in range(2))
+    optimizer, resumed = (pydl.optim.SGD(x.parameters(), lr=0.1, momentum=0.9) for x in (layer, other))
+    steps(layer, optimizer, [[1, 4], [1, 1, 2]])
+    checkpoint = round_trip({"layer": layer.state_dict(), "optimizer": optimizer.state_dict()})
+    other.load_state_dict(checkpoint["layer"])
+    resumed.load_state_dict(checkpoint["optimizer"])
+    assert resumed.state[other.weight]["momentum_buffer"].is_sparse
+    for x, y in ((layer, optimizer), (other, resumed)):
+        steps(x, y, [[0, 4], [2, 5]])
+    assert pydl.equal(layer.weight, other.weight)
+
+
+def test_names_that_are_taken():
+    taken = {"a": {"b": pydl.zeros(1)}, "a.b#2": pydl.ones(1), "a.b": pydl.full((1,), 2.0)}
+    back = round_trip(taken)
+    assert [back["a"]["b"].item(), back["a.b#2"].item(), back["a.b"].item()] == [0, 1, 2]
+
+
 def test_what_is_not_saved():
     for wrong, place in (({"a": {1, 2}}, "'a'"), ([{"b": object()}], "'0.b'"), ({(1, 2): 3}, "the top")):
         with pytest.raises(TypeError, match=f"save: expected .* at .*{place}"):
@@ -147,6 +188,22 @@ def test_damaged_structure():
     data[at + 16 : at + 17] = b"v"  # a name that is not in the file
     with pytest.raises(RuntimeError, match="load: expected a structure"):
         pydl.load(io.BytesIO(bytes(data)))
+    file = io.BytesIO()
+    pydl.save(pydl.sparse_coo_tensor([[1]], [[5.0]], (4, 1)), file)
+    for old, new in ((b"[4, 1]", b"[1, 1]"), (b"[4, 1]", b"[4, 2]"), (b"tensor.values", b"tensor.valuez")):
+        data = file.getvalue()
+        at = data.index(b"structure")
+        data = data[:at] + data[at:].replace(old, new, 1)
+        with pytest.raises(RuntimeError, match="load: expected a structure"):
+            pydl.load(io.BytesIO(data))
+
+
+def test_files_of_a_later_format():
+    file = io.BytesIO()
+    pydl.save({"x": pydl.ones(1)}, file)
+    data = file.getvalue().replace(b'\\"version\\": 1', b'\\"version\\": 9')
+    with pytest.raises(RuntimeError, match="load: expected format 2 or older, got 9"):
+        pydl.load(io.BytesIO(data))
 
 
 def test_replacement_is_whole(tmp_path):

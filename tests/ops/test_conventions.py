@@ -158,3 +158,62 @@ def test_long_sums_are_accurate():
     assert abs(x.sum().item() - want) / want < 4 * 2.0**-23
     assert abs(x.mean().item() - 0.1) < 4e-8
     assert abs((pydl.full((1 << 20,), 1000.0) + pydl.arange(1 << 20) % 2).var().item() - 0.25) < 1e-5
+
+
+def test_gradients_of_products_with_zeros(torch_or_fail):
+    """PyTorch's, where a factor or several of a group are zero."""
+    for include_self in (True, False):
+        for source in ([0.0, 3.0, 5.0, 2.0, 0.0, 0.0], [1.0, 0.0, 5.0, 2.0, 4.0, 3.0]):
+            grads = []
+            for lib in (pydl, torch_or_fail):
+                x = lib.tensor([0.0, 2.0, 0.0, 3.0], requires_grad=True)
+                src = lib.tensor(source, requires_grad=True)
+                at = lib.tensor([0, 1, 2, 3, 3, 3])
+                y = lib.scatter_reduce(x, 0, at, src, "prod", include_self=include_self)
+                (y * lib.arange(1.0, 5.0)).sum().backward()
+                grads.append((x.grad.tolist(), src.grad.tolist()))
+            assert grads[0] == grads[1]
+
+
+def test_any_and_all_over_no_dimension(torch_or_fail):
+    for dtype in ("float32", "bool", "uint8"):
+        for name in ("any", "all"):
+            ours, theirs = (getattr(lib, name)(lib.tensor([[0, 1], [1, 0]], dtype=getattr(lib, dtype)), dim=())
+                            for lib in (pydl, torch_or_fail))
+            assert ours.tolist() == theirs.tolist() and str(ours.dtype)[5:] == str(theirs.dtype)[6:]
+
+
+def test_variance_with_mean_takes_unbiased():
+    x = pydl.randn(3, 4)
+    for dims in ((), (1,)):
+        for unbiased in (True, False):
+            for both, alone in ((pydl.var_mean, pydl.var), (pydl.std_mean, pydl.std)):
+                first, mean = both(x, *dims, unbiased)
+                assert pydl.allclose(first, alone(x, *dims, unbiased)) and pydl.allclose(mean, x.mean(*dims))
+    assert pydl.std_mean(x, 1, True, True)[0].shape == (3, 1)
+
+
+def test_float_is_float64_as_a_dtype():
+    assert pydl.zeros(2, dtype=float).dtype == pydl.ones(2).to(float).dtype == pydl.float64
+
+
+def test_values_of_one_element_more_dimensions_are_assigned():
+    y = pydl.zeros(5)
+    y[pydl.tensor([0, 1])] = pydl.full((1, 2), 3.0)
+    y[y == 0] = pydl.full((1, 1, 3), 4.0)
+    y[4].fill_(pydl.tensor(7))
+    assert y.tolist() == [3, 3, 4, 4, 7]
+
+
+def test_the_only_result_of_a_number_is_itself():
+    assert [t.item() for t in pydl.tensor(3.0).topk(0)] == [3, 0]
+
+
+def test_slices_with_steps_beyond_the_end():
+    assert pydl.arange(3)[:: 2**63 - 1].tolist() == [0] and pydl.arange(3)[1 :: 2**62].tolist() == [1]
+
+
+def test_uint8_classes():
+    scores, classes = pydl.randn(3, 4), pydl.tensor([0, 3, 1])
+    for loss in (pydl.nn.functional.cross_entropy, pydl.nn.functional.nll_loss):
+        assert pydl.equal(loss(scores, classes.to(pydl.uint8)), loss(scores, classes))

@@ -186,3 +186,10 @@ WRONG = [
 def test_wrong_arguments(name, call, message):
     with pytest.raises(RuntimeError, match=f"^{name}: expected .*{message}.*, got "):
         call()
+
+
+def test_no_stride_is_the_size_of_the_windows():
+    x = pydl.arange(16.0).reshape(1, 1, 4, 4)
+    for pool in (pydl.max_pool2d, pydl.nn.functional.max_pool2d, pydl.nn.functional.avg_pool2d):
+        assert pydl.equal(pool(x, 2, None), pool(x, 2, 2)) and pydl.equal(pool(x, 2, stride=None), pool(x, 2))
+    assert pydl.equal(pydl.avg_pool1d(x[0], 2, None), pydl.avg_pool1d(x[0], 2))

@@ -28,7 +28,7 @@ def pad(x: np.ndarray, pad: tuple, mode: str = "constant", value: float | None =
             at = {"constant": o, "circular": o % max(n, 1), "replicate": min(max(o, 0), n - 1),
                 "reflect": -o if o < 0 else 2 * (n - 1) - o if o >= n else o}[mode]
             shown.append(np.take(x, at, axis) if 0 <= at < n else np.full(np.delete(x.shape, axis), value, x.dtype))
-        x = np.stack(shown, axis)
+        x = np.stack(shown, axis) if shown else x
     return x
 
 
@@ -38,7 +38,8 @@ PADDINGS = [(t(2, 3, 7), (2, 1)), (t(2, 3, 7), (3, 0)), (t(3, 7), (0, 5)), (t(2,
     (t(2, 3, 5, 6), (-1, 2, 1, -2)), (t(2, 3, 7), (-2, -3)), (t(2, 3, 4, 5), (0, 0, 0, 0))]
 op("nn.functional.pad", pad, [call(*a) for a in PADDINGS] + [call(t(3, 4), (1, 2), value=2), call(t(5), (2, 3)),
     call(t(3, 4), (1, 2, 0, 1), "constant", 1), call(t(0, 3), (1, 0, 2, 0), value=1), call(t(2, 0), (1, 1)),
-    call(t(2, 3, 4), (0, 0, 1, -1, 2, 2)), call(t(), ())], **MOVED, large=call(t(8, 16, 40, 40), (1, 1, 1, 1)))
+    call(t(2, 3, 4), (0, 0, 1, -1, 2, 2)), call(t(), ()), call(t(2, 3), (0, -3)), call(t(2, 3, 4), (-1, -3, 1, 1)),
+    call(t(2, 3), (0, 0, 1, -2)), call(t(2, 3), (0, 0, 0, -2))], **MOVED, large=call(t(8, 16, 40, 40), (1, 1, 1, 1)))
 for _mode in ("reflect", "replicate", "circular"):
     op("nn.functional.pad", pad, [call(*a, mode=_mode) for a in PADDINGS], variant=_mode, **MOVED | {"dtypes": FLOATS},
         large=call(t(8, 16, 40, 40), (1, 1, 1, 1), mode=_mode))

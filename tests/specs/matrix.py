@@ -45,7 +45,8 @@ product("mv", np.matmul, [call(t(5, 17), t(17)), call(t(1, 1), t(1)), call(t(3, 
 product("dot", np.dot, [call(t(n), t(n)) for n in (0, 1, 15, 17, 257)] + [call(t(33, layout="stepped"), t(33))],
     large=call(t(100_001), t(100_001)))
 product("vdot", np.dot, [call(t(17), t(17)), call(t(0), t(0))])
-product("inner", np.inner, [call(t(17), t(17)), call(t(3, 5), t(5)), call(t(2, 3, 5), t(4, 5)), call(t(), t(3))])
+product("inner", np.inner, [call(t(17), t(17)), call(t(3, 5), t(5)), call(t(2, 3, 5), t(4, 5)), call(t(), t(3)),
+    call(t(2, 0), t(3, 0))])
 product("outer", np.outer, [call(t(5), t(17)), call(t(1), t(0)), call(t(33, layout="stepped"), t(4))], aliases=("ger",),
     eps=1)
 product("linalg.multi_dot", lambda xs: reduce(np.matmul, xs), [call([t(3, 17), t(17, 5), t(5, 9)]),

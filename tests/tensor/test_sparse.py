@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -138,6 +139,17 @@ def test_copies_are_apart():
     assert_same_rows(z, make(torch))
     x._values().zero_()
     assert not x.to_dense().any()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickles(protocol):
+    x = make(pydl)
+    x.place = "here"
+    y, z, empty = pickle.loads(pickle.dumps((x, x.coalesce(), x * 0), protocol))
+    assert y.place == "here" and not y.is_coalesced() and z.is_coalesced()
+    assert_same_rows(y, make(torch))
+    assert_same_rows(z, make(torch))
+    assert empty.is_sparse and not empty.to_dense().any()
 
 
 @pytest.mark.parametrize(("call", "error", "message"), [

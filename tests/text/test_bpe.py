@@ -132,9 +132,10 @@ def test_save_and_load(trained, tmp_path):
     assert again.vocab == trained.vocab and again.merges == trained.merges
     assert again.encode(TEXT + "<eos>", allow_special=True) == trained.encode(TEXT + "<eos>", allow_special=True)
     values = json.loads(path.read_text())
-    for wrong in ({}, [], {**values, "format": "other"}, {**values, "merges": [[300, 1]]}, {**values, "merges": 3}):
+    for wrong in ({}, [], {**values, "format": "other"}, {**values, "merges": [[300, 1]]}, {**values, "merges": 3},
+            {**values, "merges": [[65, 66], [65, 66]]}):
         path.write_text(json.dumps(wrong))
-        with pytest.raises(ValueError, match="BPETokenizer.load: expected"):
+        with pytest.raises(ValueError, match="BPETokenizer.load: expected a file of format 'pydl byte-level BPE', got"):
             BPETokenizer.load(path)
 
 

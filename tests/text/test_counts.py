@@ -125,6 +125,23 @@ def test_own_tokenizers_and_vocabularies():
     assert words.vocab.tokens == ["b", ","]
 
 
+@pytest.mark.parametrize("vocabulary", [{"b": 1, "a": 0}, {"a": 1, "b": 0, "c": 2}, {"c", "b", "a"}, ["b", "a"]])
+def test_columns_of_a_given_vocabulary(sklearn_text, vocabulary):
+    texts = ["a b b", "c"]
+    for name in ("CountVectorizer", "TfidfVectorizer"):
+        options = {"vocabulary": vocabulary, "token_pattern": r"\w"}
+        theirs, ours = getattr(sklearn_text, name)(**options), globals()[name](output="numpy", **options)
+        same(ours.fit_transform(texts), theirs.fit_transform(texts).toarray())
+        assert ours.get_feature_names_out().tolist() == theirs.get_feature_names_out().tolist()
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_tokenizers_without_a_pattern(sklearn_text, kind):
+    options = {"tokenizer": lambda text: kind(text.split()), "token_pattern": None, "ngram_range": (1, 2)}
+    theirs, ours = sklearn_text.CountVectorizer(**options), CountVectorizer(output="numpy", **options)
+    same(ours.fit_transform(TEXTS), theirs.fit_transform(TEXTS).toarray())
+
+
 def test_bad_input():
     for texts in ([], ["", "a"], ["!"]):
         with pytest.raises(ValueError, match="CountVectorizer: expected texts with at least one term, got none"):
@@ -154,9 +171,13 @@ def test_bad_input():
         ({"max_features": 0}, "max_features"), ({"stop_words": "english"}, "stop_words"), ({"output": "x"}, "output"),
         ({"vocabulary": []}, "a vocabulary"), ({"vocabulary": ["a", "a"]}, "different tokens"),
         ({"token_pattern": "(a)(b)"}, "token_pattern"),
+        ({"vocabulary": {"a": 0, "b": 2}}, "a vocabulary with a term for each of 2 columns, got none for column 1"),
+        ({"vocabulary": {"a": 1, "b": 1}}, "a vocabulary .* got none for column 0"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=f"expected {message}"):
             CountVectorizer(**wrong)
+    with pytest.raises(TypeError, match="expected a token_pattern or a tokenizer, got neither"):
+        CountVectorizer(token_pattern=None)
     with pytest.raises(ValueError, match="expected norm to be l1, l2 or None, got 'max'"):
         TfidfVectorizer(norm="max")
     with pytest.raises(ValueError, match="expected dtype float32 or float64"):

@@ -49,6 +49,15 @@ def test_greedy_follows_the_largest_and_stops_at_the_end():
     assert greedy_search(markov(table), pydl.tensor([3]), max_length=3).tolist() == [[0, 0, 0]]
 
 
+def test_nothing_need_follow_the_end():
+    table = pydl.full((5, 5), -math.inf)
+    table[1, 2] = table[2, 3] = table[3, END] = 0.0
+    for search in (greedy_search, sample):
+        assert search(markov(table), pydl.tensor([1, 3]), max_length=9, end=END).tolist() == [[2, 3, 0], [0, 0, 0]]
+        with pytest.raises(ValueError, match="all -inf"):
+            search(markov(table), pydl.tensor([1, 4]), max_length=9, end=END)
+
+
 def test_greedy_hands_the_state_on():
     def step(tokens, state):
         return pydl.nn.functional.one_hot(state, 7).float(), state + 1
@@ -119,6 +128,35 @@ def test_beams_beyond_what_exists():
     assert scores.tolist() == [[0.0, -math.inf, -math.inf]]
 
 
+def test_a_beam_whose_logits_are_all_minus_infinity_ends_there():
+    inf = math.inf
+    table = pydl.tensor([[-inf] * 4, [0.0, 1.0, 2.0, -inf], [0.0, -inf, 1.0, 3.0], [1.0, 1.0, 1.0, 1.0]])
+    finite = table.clone()
+    finite[0] = -1e9  # spread evenly, so that only sequences through token 0 change
+    for beams, n_best in ((1, 1), (3, 1), (3, 3), (4, 2)):
+        found, wanted = (beam_search(markov(t), pydl.tensor([1, 2]), beams=beams, max_length=3, end=3, n_best=n_best)
+            for t in (table, finite))
+        for tokens, _ in (found, wanted):
+            assert tokens[:, 0, :2].tolist() == [[2, 3], [3, 3]] and (tokens[:, 0, 2:] == 3).all()
+        np.testing.assert_allclose(found[1][:, 0].tolist(), wanted[1][:, 0].tolist())
+        assert not found[1].isnan().any()
+    # Of two rows one alone goes on.
+    with pytest.raises(ValueError, match="beam_search: expected a token that may follow, got .* row 1"):
+        beam_search(markov(table), pydl.tensor([1, 0]), beams=2, max_length=3, end=3)
+
+
+def test_beams_that_nothing_continues_see_tokens_of_their_row():
+    """One token may follow each; the model knows neither `pad` nor 0."""
+    seen = set()
+
+    def step(tokens, state):
+        seen.update(tokens.tolist())
+        return pydl.full((tokens.size(0), 9), -math.inf).scatter(1, (tokens + 1).unsqueeze(1), 0.0), state
+
+    tokens, _ = beam_search(step, pydl.tensor([1, 5]), beams=3, max_length=6, end=6)
+    assert tokens.tolist() == [[[2, 3, 4, 5, 6]], [[6] * 5]] and seen == {1, 2, 3, 4, 5}
+
+
 def test_reorder_state_keeps_the_structure():
     x = pydl.arange(6).reshape(3, 2)
     rows = pydl.tensor([2, 0])
@@ -178,6 +216,12 @@ def good(tokens, state):
      "got NaN"),
     (lambda: greedy_search(lambda t, s: (pydl.full((1, 3), -math.inf), s), pydl.tensor([1]), max_length=2), ValueError,
      "all -inf"),
+    (lambda: beam_search(lambda t, s: (pydl.full((1, 3), math.nan), s), pydl.tensor([1]), beams=1, max_length=2),
+     ValueError, "got NaN"),
+    (lambda: beam_search(lambda t, s: (pydl.tensor([[0, math.inf]]), s), pydl.tensor([1]), beams=1, max_length=2),
+     ValueError, "got inf"),
+    (lambda: beam_search(lambda t, s: (pydl.full((1, 3), -math.inf), s), pydl.tensor([1]), beams=1, max_length=2),
+     ValueError, "all -inf"),
     (lambda: sample(good, pydl.tensor([1]), max_length=2, temperature=0), ValueError, "positive temperature"),
     (lambda: sample(good, pydl.tensor([1]), max_length=2, top_k=0), ValueError, "top_k of at least 1"),
     (lambda: sample(good, pydl.tensor([1]), max_length=2, top_p=0.0), ValueError, "top_p in"),

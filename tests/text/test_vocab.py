@@ -65,6 +65,11 @@ def test_unknown_tokens_are_named_and_nothing_is_written():
 def test_wrong_vocabularies():
     with pytest.raises(TypeError, match="expected lists of tokens, got 'to be'"):
         Vocab(["to be"])
+    vocab = Vocab(LISTS)
+    for call in (vocab, vocab.lookup):
+        for text in ("abc", b"abc"):
+            with pytest.raises(TypeError, match="expected lists of tokens, got b?'abc'; a tokenizer makes them"):
+                call(text)
     with pytest.raises(TypeError, match="expected tokens of type str, got 3"):
         Vocab.from_tokens(["a", 3])
     with pytest.raises(ValueError, match="got 'a' twice"):
@@ -90,7 +95,9 @@ def test_saved_vocabularies_are_the_same(tmp_path_factory, lists):
 
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "vocab.json"
-    for text in ("{}", "[]", "3", "not JSON", '{"tokens": ["a", "a"], "counts": [], "default": null}'):
+    for text in ("{}", "[]", "3", "not JSON", '{"tokens": ["a", "a"], "counts": [], "default": null}',
+            '{"tokens": ["a", "b"], "counts": [1], "default": null}', '{"tokens": ["a"], "counts": 1, "default": null}',
+            '{"tokens": ["a"], "counts": [1, 2], "default": null}'):
         path.write_text(text)
         with pytest.raises(ValueError, match="Vocab.load: expected a file that Vocab.save wrote"):
             Vocab.load(path)
@@ -116,6 +123,8 @@ def test_encoding_with_a_vocabulary():
     for empty in ([], ["", " "], ""):
         with pytest.raises(ValueError, match="RegexTokenizer.build_vocab: expected texts with at least one token"):
             tokenizer.build_vocab(empty, specials=["<unk>"])
+    with pytest.raises(ValueError, match="expected texts with at least one token seen min_freq=3 times, got none"):
+        tokenizer.build_vocab(["To be or not to be"], specials=["<unk>"], min_freq=3)
     vocab = tokenizer.build_vocab(["To be or not to be"], specials=["<unk>"], default="<unk>", min_freq=2)
     assert vocab is tokenizer.vocab and vocab.tokens == ["<unk>", "be", "to"]
     assert tokenizer.encode_batch(["to be", "not"]) == [[2, 1], [0]]
@@ -152,6 +161,31 @@ def test_reading_lines(tmp_path):
         list(read_lines(broken))
     assert list(read_lines(broken, encoding="latin-1")) == ["fine", "männer"]
     assert list(read_lines(str(broken), errors="ignore")) == ["fine", "mnner"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-7", "cp037"])
+def test_reading_lines_in_any_encoding(tmp_path, encoding):
+    # The bytes of U+0A0A, U+0A41 and U+410A hold those of "\n".
+    lines = ["one\x0ctwo", "", "\u0a0a\u0a41\u410a\u2028", "four"] if encoding != "cp037" else ["\x8e", "", "four"]
+    for end in ("", "\n"):
+        path = tmp_path / "a.txt"
+        path.write_bytes(("\r\n".join(lines) + end).encode(encoding))
+        assert list(read_lines(path, encoding)) == lines
+    path.write_bytes(b"")
+    assert list(read_lines(path, encoding)) == []
+
+
+def test_malformed_lines_of_wide_characters(tmp_path):
+    path = tmp_path / "a.txt"
+    for encoding, order, mark in (("utf-16-le", "le", b""), ("utf-16-be", "be", b""), ("utf-16", "be", b"\xfe\xff")):
+        data = mark + "one\ntwo\nt\ud800hree\n".encode(f"utf-16-{order}", "surrogatepass")
+        path.write_bytes(data)
+        with pytest.raises(UnicodeDecodeError, match=r"a.txt, line 3; errors='replace'"):
+            list(read_lines(path, encoding))
+        assert list(read_lines(path, encoding, errors="ignore"))[-1] == "three"
+        path.write_bytes(data[: data.index("two".encode(f"utf-16-{order}")) + 3])
+        with pytest.raises(UnicodeDecodeError, match=r"truncated data, in .*a.txt, line 2"):
+            list(read_lines(path, encoding))
 
 
 # ---- Padding and batches ---------------------------------------------------------------------------------------------
@@ -195,6 +229,10 @@ def test_wrong_padding():
     for wrong in ([[1.5]], [["a"]], [3]):
         with pytest.raises(TypeError):
             pad_sequences(wrong)
+    for value in (0.5, 1.0, "a", None):
+        with pytest.raises(TypeError, match=f"pad_sequences: expected value to be an integer, got {value!r}"):
+            pad_sequences([[1]], value=value)
+    assert pad_sequences([[1], []], value=np.int32(7))[0].tolist() == [[1], [7]]
     with pytest.raises(OverflowError):
         pad_sequences([[2**63]])
 

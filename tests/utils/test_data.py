@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from support import python
 
 import pydl
 from pydl.utils import data
@@ -146,6 +147,9 @@ def test_collation_is_that_of_pytorch(torch_or_fail):
         data.default_collate([object()])
     with pytest.raises(RuntimeError, match="equal size"):
         data.default_collate([[1], [1, 2]])
+    for ragged in ([np.ones(2), np.ones(3)], [np.ones((2, 1)), 1.0]):
+        with pytest.raises(pydl.ShapeError, match=r"default_collate: expected samples of one shape, got \[2.*\] and"):
+            data.default_collate(ragged)
 
 
 # ---- The loader ------------------------------------------------------------------------------------------------------
@@ -202,12 +206,12 @@ def test_exceptions_name_the_sample(workers):
     class Broken(Squares):
         def __getitem__(self, i):
             if i == 5:
-                raise KeyError("photo.jpg")
+                raise LookupError("photo.jpg")
             return super().__getitem__(i)
 
     found = iter(DataLoader(Broken(8), 2, num_workers=workers))
     assert next(found)[1].tolist() == [0, 1] and next(found)[1].tolist() == [2, 3]
-    with pytest.raises(KeyError, match="photo.jpg.*sample 5 of Broken"):
+    with pytest.raises(LookupError, match="photo.jpg.*sample 5 of Broken"):
         next(found)
     assert next(found)[1].tolist() == [6, 7]
 
@@ -216,6 +220,37 @@ def test_exceptions_name_the_sample(workers):
 
     with pytest.raises(ValueError, match="bad start"):
         list(DataLoader(Squares(4), 2, num_workers=1, worker_init_fn=ragged))
+
+
+class Refusal(Exception):
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("kind", "args"), [
+    (FileNotFoundError, (2, "No such file or directory", "photo.jpg")), (KeyError, ("photo.jpg",)), (IndexError, (3,)),
+    (UnicodeDecodeError, ("utf-8", b"\xff", 0, 1, "invalid start byte")), (Refusal, (7, "no")), (ValueError, ()),
+    (ImportError, ("no codec",)), (OSError, ("no image",)), (pydl.ShapeError, ("expected [2], got [3]",)),
+])
+def test_an_exception_arrives_as_it_was_raised(kind, args, workers):
+    error = kind(*args)
+
+    class Broken(Squares):
+        def __getitem__(self, i):
+            raise error
+
+    with pytest.raises(kind) as caught:
+        list(DataLoader(Broken(1), num_workers=workers))
+    assert caught.value is error
+    for name in ("errno", "filename", "start", "code", "msg"):
+        assert getattr(error, name, None) == getattr(kind(*args), name, None)
+    if kind in (OSError, pydl.ShapeError):
+        assert str(error) == f"{args[0]} (sample 0 of Broken)"
+    else:
+        assert error.args == kind(*args).args and str(error) == str(kind(*args))
+        assert getattr(error, "__notes__", ["sample 0 of Broken"]) == ["sample 0 of Broken"]  # since Python 3.11
 
 
 def test_workers_run_beside_the_caller():
@@ -254,6 +289,64 @@ def test_an_abandoned_epoch_stops_its_workers():
     assert threading.active_count() <= before
 
 
+@pytest.mark.parametrize("use", [
+    "list(DataLoader(Stuck(), num_workers=2, timeout=0.5))",
+    "next(iter(DataLoader(Stuck(), num_workers=2, persistent_workers=True)))",
+    "interrupt.start(); list(DataLoader(Stuck(), num_workers=1))",
+])
+def test_a_sample_that_never_ends_does_not_keep_the_process(use):
+    program = f"""
+import signal, threading, time
+import pydl
+from pydl.utils.data import DataLoader, Dataset
+
+class Stuck(Dataset):
+    def __getitem__(self, i):
+        while i:
+            time.sleep(0.01)
+        return i
+
+    def __len__(self):
+        return 4
+
+interrupt = threading.Timer(0.5, signal.pthread_kill, [threading.get_ident(), signal.SIGINT])
+try:
+    {use}
+except (KeyboardInterrupt, RuntimeError) as error:
+    print(type(error).__name__)
+print("done")
+"""
+    assert python(program, timeout=30).split()[-1] == "done"
+
+
+def test_worker_info():
+    seen = {}
+
+    def init(number):
+        info = data.get_worker_info()
+        assert info.dataset is dataset and pydl.initial_seed() == info.seed
+        seen[number] = (info.id, info.num_workers, info.seed, pydl.rand(1).item())
+
+    class Asked(Squares):
+        def __getitem__(self, i):
+            info = data.get_worker_info()
+            assert seen[info.id][:3] == (info.id, info.num_workers, info.seed)
+            return i
+
+    dataset, epochs = Asked(4), []
+    for _ in range(2):
+        pydl.manual_seed(3)
+        assert len(list(DataLoader(dataset, num_workers=3, worker_init_fn=init))) == 4
+        deadline = time.monotonic() + 5
+        while len(seen) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        epochs.append([seen.pop(number) for number in range(3)])
+    assert epochs[0] == epochs[1]
+    ids, counts, seeds, draws = zip(*epochs[0])
+    assert ids == (0, 1, 2) and counts == (3, 3, 3) and len(set(draws)) == 3
+    assert seeds == (seeds[0], seeds[0] + 1, seeds[0] + 2)
+
+
 def test_kernels_of_workers_stay_on_their_thread(threads):
     class Product(Dataset):
         def __getitem__(self, i):
@@ -281,6 +374,11 @@ def test_options_that_do_not_fit(options, message):
     with pytest.raises(NotImplementedError):
         DataLoader(Squares(4), in_order=False)
     loader = DataLoader(Squares(4))
+    assert loader.multiprocessing_context is None
+    for wrong in (lambda: setattr(loader, "multiprocessing_context", "fork"),
+                  lambda: DataLoader(Squares(4), multiprocessing_context="fork")):
+        with pytest.raises(NotImplementedError, match="multiprocessing_context"):
+            wrong()
     with pytest.raises(ValueError, match="should not be set"):
         loader.batch_size = 3
 

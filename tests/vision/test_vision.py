@@ -63,6 +63,35 @@ def test_zip_is_read_like_a_folder(folder, tmp_path):
     assert np.array_equal(images[4].permute(1, 2, 0).numpy(), photo(seed=11)) and labels.tolist() == plain.targets
 
 
+def test_samples_are_in_order_of_class_then_name_behind_links_too(folder, tmp_path):
+    for name in ("a", "a-b", "a/deep"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "0.png").write_bytes(encoded(photo()))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "0.png").write_bytes(encoded(photo(seed=9)))
+    (folder / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    data = ImageFolder(folder)
+    assert data.classes == ["a", "a-b", "cat", "dog", "linked", "owl"] and data.targets == sorted(data.targets)
+    assert [name for name, _ in data.samples[:3]] == ["a/0.png", "a/deep/0.png", "a-b/0.png"]
+    assert np.array_equal(np.array(data[data.targets.index(4)][0]), photo(seed=9))
+    (folder / "a" / "0.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"a/0\.png"):
+        data[0]
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_damaged_entry_of_a_zip_file_is_named(tmp_path, how):
+    file = tmp_path / "photos.zip"
+    with zipfile.ZipFile(file, "w", how) as archive:
+        archive.writestr("train/cat/0.png", encoded(photo()))
+        start = archive.getinfo("train/cat/0.png").header_offset + 30 + len("train/cat/0.png")
+    damaged = bytearray(file.read_bytes())
+    damaged[start : start + 40] = b"\xff" * 40
+    file.write_bytes(damaged)
+    with pytest.raises(OSError, match=r"ImageFolder: expected an image, got .*photos\.zip/train/cat/0\.png"):
+        ImageFolder(file / "train")[0]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_file_that_does_not_decode_is_named(folder, workers):
     (folder / "dog" / "1.png").write_bytes(b"no picture")
@@ -121,6 +150,58 @@ def test_every_kind_of_image(kind):
     with pytest.raises(ValueError, match="RandomCrop: expected images of at least"):
         transforms.RandomCrop(9)(image)
     assert np.array_equal(pixels_of(image), pixels)  # nothing was written in place
+
+
+DTYPES = {"1": pydl.bool, "I": pydl.int32, "I;16": pydl.int32, "F": pydl.float32}
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "CMYK", "1", "I", "F", "I;16"])
+def test_every_mode_of_pillow(mode):
+    colors = Image.fromarray(photo(12, 12))
+    image = {
+        "P": lambda: colors.quantize(16), "LA": lambda: colors.convert("RGBA").convert("LA"),
+        "I": lambda: Image.fromarray(RNG.integers(-70_000, 70_000, (12, 12)).astype(np.int32)),
+        "I;16": lambda: Image.fromarray(RNG.integers(0, 65_536, (12, 12)).astype(np.uint16)),
+        "F": lambda: Image.fromarray(RNG.standard_normal((12, 12)).astype(np.float32)),
+    }.get(mode, lambda: colors.convert(mode))()
+    assert image.mode == mode
+    pixels = np.array(image)
+    sides = ((2, 2), (2, 2), (0, 0))[: pixels.ndim]
+    for transform, want in (
+        (transforms.CenterCrop((2, 4)), pixels[5:7, 4:8]), (transforms.CenterCrop(16), np.pad(pixels, sides)),
+        (transforms.RandomHorizontalFlip(1), pixels[:, ::-1]), (transforms.RandomCrop(12), pixels),
+        (transforms.RandomCrop(16, 2), np.pad(pixels, sides)), (transforms.RandomCrop(8, -2), pixels[2:10, 2:10]),
+        (transforms.RandomCrop(16, 2, fill=1), np.pad(pixels, sides, constant_values=1)),
+        (transforms.RandomCrop(16, 2, padding_mode="edge"), np.pad(pixels, sides, "edge")),
+        (transforms.RandomCrop(16, 2, padding_mode="reflect"), np.pad(pixels, sides, "reflect")),
+        (transforms.Resize((5, 6)), np.array(image.resize((6, 5), Image.Resampling.BILINEAR))),
+    ):
+        result = transform(image)
+        assert result.mode == mode and result.getpalette() == image.getpalette()
+        assert np.array_equal(np.array(result), want)
+    raw = transforms.PILToTensor()(image)
+    assert raw.dtype == DTYPES.get(mode, pydl.uint8) and raw.shape == (len(image.getbands()), 12, 12)
+    assert np.array_equal(raw.permute(1, 2, 0).numpy().reshape(pixels.shape), pixels)
+    scaled = transforms.ToTensor()(image)
+    if mode == "1":
+        assert scaled.dtype == pydl.float32 and scaled.unique().tolist() == [0, 1]
+        assert np.array_equal(scaled[0].numpy(), pixels)
+    elif mode in DTYPES:
+        assert scaled.dtype == raw.dtype and np.array_equal(scaled.numpy(), raw.numpy())
+    else:
+        assert np.array_equal(scaled.numpy(), raw.numpy().astype(np.float32) / np.float32(255))
+
+
+def test_sizes_of_crops():
+    for shape in ((0, 3, 4, 5), (2, 0, 4, 5)):
+        assert transforms.RandomCrop(2, padding=1)(pydl.zeros(*shape)).shape == (*shape[:2], 2, 2)
+    assert transforms.RandomCrop(0)(pydl.zeros(2, 3, 4, 5)).shape == (2, 3, 0, 0)
+    assert transforms.RandomCrop(np.int64(2), np.int64(1))(pydl.zeros(3, 4, 5)).shape == (3, 2, 2)
+    assert transforms.Resize([2])(pydl.zeros(3, 4, 8)).shape == (3, 2, 4)  # of the shorter side
+    for transform in (transforms.RandomCrop, transforms.CenterCrop, transforms.Resize):
+        for wrong in (-1, (2, -1), (1, 2, 3), ()):
+            with pytest.raises(ValueError, match=f"{transform.__name__}: expected one or two sizes of at least 0"):
+                transform(wrong)
 
 
 def test_a_batch_draws_for_each_image():

@@ -127,7 +127,7 @@ def attend_by_heads(
 def softmax_of_visible(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Softmax over the last dimension of masked scores (bool: True is visible; float: added). A row that sees nothing
     is all zeros."""
-    if mask is None:
+    if mask is None or scores.size(-1) == 0:
         return pydl.softmax(scores, -1)
     scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == pydl.bool else scores + mask
     blind = scores.detach().amax(-1, keepdim=True) == -math.inf

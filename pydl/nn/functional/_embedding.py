@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pydl
 from pydl import Tensor
 from pydl._core import nn as _nn
@@ -18,9 +20,17 @@ def _row_number(op: str, padding_idx: int | None, rows: int) -> int:
     return padding_idx % rows
 
 
-def _renorm(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
+def _check_sparse(op: str, scale_grad_by_freq: bool, sparse: bool) -> None:
+    if scale_grad_by_freq and sparse:
+        raise RuntimeError(f"{op}: expected scale_grad_by_freq=False with sparse=True, got both")
+
+
+def _renorm(
+    weight: Tensor, input: Tensor, max_norm: float, norm_type: float, look_up: Callable[[Tensor], Tensor]
+) -> None:
     """Scales down the rows at `input` whose norm is above `max_norm`, in place."""
     with pydl.no_grad():
+        look_up(weight.detach().narrow(-1, 0, 0))  # no columns: raises what the real one would, before the first write
         rows = pydl.unique(input)
         values = weight[rows]
         norms = pydl.linalg.vector_norm(values, norm_type, dim=1, keepdim=True)
@@ -51,9 +61,14 @@ def embedding(
             [3., 4.]])
     """
     padding = _row_number("embedding", padding_idx, weight.size(0))
+    _check_sparse("embedding", scale_grad_by_freq, sparse)
+
+    def look_up(table: Tensor) -> Tensor:
+        return pydl.embedding(table, input, padding, scale_grad_by_freq, sparse)
+
     if max_norm is not None:
-        _renorm(weight, input, max_norm, norm_type)
-    return pydl.embedding(weight, input, padding, scale_grad_by_freq, sparse)
+        _renorm(weight, input, max_norm, norm_type, look_up)
+    return look_up(weight)
 
 
 def embedding_bag(
@@ -72,8 +87,9 @@ def embedding_bag(
     """The "sum", "mean" or "max" of the rows of `weight` that each bag names: (bags, embedding_dim).
 
     `input` (bags, n) holds bags of n rows; `input` (n) holds bags that begin at `offsets` (bags), the first of which is
-    0, and with `include_last_offset` ends with n. `per_sample_weights`, shaped like `input`, multiply the rows of a
-    sum. Entries that are `padding_idx` are left out; an empty bag is 0.
+    0; with `include_last_offset` one offset more ends the last bag, and entries behind it are in none.
+    `per_sample_weights`, shaped like `input`, multiply the rows of a sum. Entries that are `padding_idx` are left out;
+    an empty bag is 0.
 
     >>> import pydl
     >>> weight = pydl.tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -97,8 +113,18 @@ def embedding_bag(
         raise pydl.ShapeError(f"{op}: expected input (n) or (bags, n), got {tuple(input.shape)}")
     elif not isinstance(offsets, Tensor):
         raise ValueError(f"{op}: expected a tensor of offsets for input (n), got {offsets}")
+    elif include_last_offset and offsets.dim() == 1 and offsets.numel():
+        end = int(offsets[-1])
+        if 0 <= end < input.numel():
+            input = input[:end]
+            per_sample_weights = None if per_sample_weights is None else per_sample_weights[:end]
     padding = _row_number(op, padding_idx, weight.size(0))
+    _check_sparse(op, scale_grad_by_freq, sparse)
+
+    def look_up(table: Tensor) -> Tensor:
+        return _nn.embedding_bag(
+            table, input, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset, padding)
+
     if max_norm is not None:
-        _renorm(weight, input, max_norm, norm_type)
-    return _nn.embedding_bag(
-        weight, input, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset, padding)
+        _renorm(weight, input, max_norm, norm_type, look_up)
+    return look_up(weight)

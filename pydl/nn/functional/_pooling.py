@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pydl
@@ -101,7 +101,7 @@ def _stride(stride: Size | None) -> Size:
 # ---- adaptive windows ------------------------------------------------------------------------------------------------
 def _output_size(input: Tensor, size: Sizes, spatial: int) -> Size:
     """`size` with its Nones replaced by the input's sizes."""
-    if isinstance(size, int):
+    if size is not None and not isinstance(size, Iterable):
         return size
     size = [None] * spatial if size is None else list(size)
     if input.dim() <= len(size):
@@ -206,7 +206,7 @@ def lp_pool3d(
 
 # ---- back to where the maxima were -----------------------------------------------------------------------------------
 def _numbers(value: Any, count: int) -> tuple[int, ...]:
-    return (value,) * count if isinstance(value, int) else tuple(value)
+    return tuple(value) if isinstance(value, Iterable) else (value,) * count
 
 
 def _unpooled_size(

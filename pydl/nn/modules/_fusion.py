@@ -39,7 +39,8 @@ def fusion_of(module: Module) -> Fusion | None:
 
 
 def _is_plain(module: Module) -> bool:
-    return module._hooks is None and "forward" not in module.__dict__
+    own = module.__dict__
+    return module._hooks is None and "forward" not in own and "_conv_forward" not in own
 
 
 def _at(modules: list[Module], i: int) -> Module | None:

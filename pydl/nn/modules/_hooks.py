@@ -12,7 +12,7 @@ from pydl import Tensor, autograd
 if TYPE_CHECKING:
     from pydl.nn.modules.module import Module
 
-__all__ = ["Hooks", "call_with_hooks"]
+__all__ = ["EVERY_MODULE", "Hooks", "call_with_hooks"]
 
 
 class Hooks:
@@ -29,25 +29,29 @@ class Hooks:
         self.load_state_dict: OrderedDict[int, Callable[..., Any]] = OrderedDict()
 
 
+EVERY_MODULE = Hooks()  # run before a module's own
+
+
 def call_with_hooks(module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``module.forward`` between its hooks. Hooks registered with ``always_call`` also run when something raised."""
     called: set[int] = set()
     result = None
     try:
-        for hook, with_kwargs in list(hooks.forward_pre.values()):
+        for hook, with_kwargs in (EVERY_MODULE.forward_pre | hooks.forward_pre).values():
             args, kwargs = _run_pre_hook(hook, module, args, kwargs, with_kwargs)
-        gradients = _Gradients(module, hooks) if hooks.backward or hooks.backward_pre else None
+        watching = hooks.backward or hooks.backward_pre or EVERY_MODULE.backward or EVERY_MODULE.backward_pre
+        gradients = _Gradients(module, hooks) if watching else None
         if gradients is not None:
             args = gradients.watch_inputs(args)
         result = module.forward(*args, **kwargs)
-        for key, (hook, with_kwargs, _) in list(hooks.forward.items()):
+        for key, (hook, with_kwargs, _) in (EVERY_MODULE.forward | hooks.forward).items():
             called.add(key)
             changed = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
             if changed is not None:
                 result = changed
         return result if gradients is None else gradients.watch_outputs(result)
     except Exception:
-        for key, (hook, with_kwargs, always_call) in list(hooks.forward.items()):
+        for key, (hook, with_kwargs, always_call) in (EVERY_MODULE.forward | hooks.forward).items():
             if not always_call or key in called:
                 continue
             try:
@@ -97,8 +101,8 @@ class _Gradients:
 
     def __init__(self, module: Module, hooks: Hooks) -> None:
         self.module = module
-        self.pre_hooks = list(hooks.backward_pre.values())
-        self.hooks = list(hooks.backward.values())
+        self.pre_hooks = list((EVERY_MODULE.backward_pre | hooks.backward_pre).values())
+        self.hooks = list((EVERY_MODULE.backward | hooks.backward).values())
         self.grad_output: tuple[Tensor | None, ...] | None = None
         self.inputs_tapped = False
 

@@ -139,7 +139,7 @@ class _Conv(_ConvNd):
             return [side for total in reversed(whole) for side in (total // 2, total - total // 2)]
         return [side for p in reversed(self.padding) for side in (p, p)]
 
-    def _convolve(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         convolution = getattr(F, f"conv{self._axes}d")
         padding: Any = self.padding
         if self.padding_mode != "zeros":
@@ -147,7 +147,7 @@ class _Conv(_ConvNd):
         return convolution(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._convolve(input, self.weight, self.bias)
+        return self._conv_forward(input, self.weight, self.bias)
 
 
 class _ConvTranspose(_ConvNd):

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pydl
 from pydl import Tensor
 from pydl.nn.modules import _state_dict
-from pydl.nn.modules._hooks import Hooks, call_with_hooks
+from pydl.nn.modules._hooks import EVERY_MODULE, Hooks, call_with_hooks
 from pydl.nn.modules._members import Members
 from pydl.nn.parameter import Buffer, Parameter, is_lazy
 from pydl.utils.hooks import RemovableHandle, add_hook
 
-__all__ = ["Module"]
+__all__ = [
+    "Module", "register_module_forward_hook", "register_module_forward_pre_hook", "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+]
 
 Self = TypeVar("Self", bound="Module")
 KINDS = ("_parameter_names", "_buffer_names", "_module_names")
@@ -41,7 +44,8 @@ class Module:
     """
 
     training: bool
-    _hooks: Hooks | None = None  # an instance gets its own with its first hook
+    # An instance gets its own with its first hook. Of the others all see EVERY_MODULE while that holds any.
+    _hooks: Hooks | None = None
 
     def __init__(self) -> None:
         attributes = self.__dict__
@@ -336,11 +340,14 @@ class Module:
                     attributes[name] = fn(buffer)
         return self
 
-    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
+    def to(self: Self, *args: Any, memory_format: pydl.memory_format | None = None, **kwargs: Any) -> Self:
         """``to(device=None, dtype=None, non_blocking=False)``, ``to(dtype)`` or ``to(tensor)``, in place.
 
-        A dtype, which must be floating point, applies to floating point parameters and buffers only.
+        A dtype, which must be floating point, applies to floating point parameters and buffers only. A `memory_format`
+        changes nothing: layers take images in any format as they are, and parameters and buffers stay contiguous.
         """
+        if memory_format is not None and not isinstance(memory_format, pydl.memory_format):
+            raise TypeError(f"Module.to: expected memory_format to be a pydl.memory_format, got {memory_format!r}")
         device, dtype, non_blocking = _parse_to(*args, **kwargs)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
@@ -449,9 +456,7 @@ class Module:
     # -- hooks --------------------------------------------------------------------------------------------------------
 
     def _own_hooks(self) -> Hooks:
-        if self._hooks is None:
-            self.__dict__["_hooks"] = Hooks()
-        return self._hooks
+        return self.__dict__.setdefault("_hooks", Hooks())
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -505,6 +510,54 @@ class Module:
         if not children and len(lines) <= 1:
             return f"{self._get_name()}({extra})"
         return "\n  ".join([f"{self._get_name()}(", *lines, *children]) + "\n)"
+
+
+class _EveryHandle(RemovableHandle):
+    """That of a hook of every module: with the last of them, modules go back to calls without hooks."""
+
+    def remove(self) -> None:
+        super().remove()
+        if not any(vars(EVERY_MODULE).values()):
+            Module._hooks = None
+
+
+def _add_to_every(hooks: OrderedDict[int, Any], entry: Any) -> RemovableHandle:
+    handle = _EveryHandle(hooks)
+    hooks[handle.id] = entry
+    Module._hooks = EVERY_MODULE
+    return handle
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`Module.register_forward_pre_hook` of every module, for debugging and profiling.
+
+    >>> from pydl.nn.modules.module import Module, register_module_forward_pre_hook
+    >>> class Twice(Module):
+    ...     def forward(self, x):
+    ...         return 2 * x
+    >>> with register_module_forward_pre_hook(lambda module, args: print(module, args)):
+    ...     Twice()(3)
+    Twice() (3,)
+    6
+    """
+    return _add_to_every(EVERY_MODULE.forward_pre, (hook, False))
+
+
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """`Module.register_forward_hook` of every module, before its own hooks."""
+    return _add_to_every(EVERY_MODULE.forward, (hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`Module.register_full_backward_pre_hook` of every module, before its own hooks."""
+    return _add_to_every(EVERY_MODULE.backward_pre, hook)
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`Module.register_full_backward_hook` of every module, before its own hooks."""
+    return _add_to_every(EVERY_MODULE.backward, hook)
 
 
 _WORDS = {"_parameter_names": "parameters", "_buffer_names": "buffer", "_module_names": "module"}

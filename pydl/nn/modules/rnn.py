@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,11 @@ __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "R
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 States = Tensor | tuple[Tensor, Tensor]
+
+
+def _check_no_projection(name: str, proj_size: int | None) -> None:
+    if proj_size is not None:
+        raise ValueError(f"{name}: expected no proj_size, which LSTM alone takes, got {proj_size}")
 
 
 class RNNBase(Module):
@@ -40,7 +46,7 @@ class RNNBase(Module):
         super().__init__()
         if mode not in _GATES:
             raise ValueError(f"Unrecognized RNN mode: {mode}")
-        if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
+        if isinstance(dropout, bool) or not isinstance(dropout, numbers.Real) or not 0 <= dropout <= 1:
             raise ValueError("dropout should be a number in range [0, 1] representing the probability of an element "
                              f"being zeroed, got {dropout!r}")
         if dropout > 0 and num_layers == 1:
@@ -50,6 +56,8 @@ class RNNBase(Module):
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if not isinstance(size, int):
                 raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
+        if input_size <= 0:
+            raise ValueError("input_size must be greater than zero")
         if hidden_size <= 0:
             raise ValueError("hidden_size must be greater than zero")
         if num_layers <= 0:
@@ -236,7 +244,10 @@ class RNN(RNNBase):
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        proj_size: None = None,
     ) -> None:
+        _check_no_projection("RNN", proj_size)
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
         super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, bias, batch_first, dropout,
@@ -305,7 +316,10 @@ class GRU(RNNBase):
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        proj_size: None = None,
     ) -> None:
+        _check_no_projection("GRU", proj_size)
         super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0,
                          device, dtype)
 
@@ -354,7 +368,8 @@ class RNNCellBase(Module):
             if state is None:
                 state = pydl.zeros(x.size(0), self.hidden_size, dtype=x.dtype)
             elif state.dim() != input.dim():
-                raise ValueError(f"{name}: Expected hidden to be {input.dim()}D, got {state.dim()}D instead")
+                raise pydl.ShapeError(
+                    f"{name}: expected a state of {input.dim()} dimensions, as the input has, got {list(state.shape)}")
             elif not batched:
                 state = state.unsqueeze(0)
             if tuple(state.shape) != (x.size(0), self.hidden_size):

@@ -69,6 +69,26 @@ class PackedSequence(_Packed):
         """The same with the data as float16."""
         return self.to(pydl.float16)
 
+    def long(self) -> PackedSequence:
+        """The same with the data as int64."""
+        return self.to(pydl.int64)
+
+    def int(self) -> PackedSequence:
+        """The same with the data as int32."""
+        return self.to(pydl.int32)
+
+    def short(self) -> PackedSequence:
+        """The same with the data as int16."""
+        return self.to(pydl.int16)
+
+    def char(self) -> PackedSequence:
+        """The same with the data as int8."""
+        return self.to(pydl.int8)
+
+    def byte(self) -> PackedSequence:
+        """The same with the data as uint8."""
+        return self.to(pydl.uint8)
+
     def cpu(self) -> PackedSequence:
         """The sequence itself: it is in this memory."""
         return self
@@ -175,7 +195,8 @@ def pad_sequence(
     padding_value: float = 0.0,
     padding_side: str = "right",
 ) -> Tensor:
-    """Sequences (L, ...) of different lengths as one tensor (T, B, ...), with `batch_first` (B, T, ...), T the longest.
+    """Sequences (L, ...) of different lengths as one tensor (T, B, ...), with `batch_first` (B, T, ...), T the longest,
+    in the dtype of the first.
 
     >>> import pydl
     >>> pad_sequence([pydl.tensor([1, 2]), pydl.tensor([3])], batch_first=True).tolist()
@@ -196,6 +217,7 @@ def pad_sequence(
     steps = max(s.size(0) for s in sequences)
     padded = []
     for s in sequences:
+        s = s.to(first.dtype)
         if s.size(0) < steps:
             padding = pydl.full((steps - s.size(0), *s.shape[1:]), padding_value, dtype=s.dtype)
             s = pydl.cat([s, padding] if padding_side == "right" else [padding, s])
@@ -204,7 +226,7 @@ def pad_sequence(
 
 
 def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False) -> list[Tensor]:
-    """The sequences of a batch that was padded on the right.
+    """The sequences of a batch that was padded on the right; those of a length below 0 are empty, as in PyTorch.
 
     >>> import pydl
     >>> [s.tolist() for s in unpad_sequence(pydl.tensor([[1, 2], [3, 0]]), pydl.tensor([2, 1]), batch_first=True)]
@@ -216,7 +238,7 @@ def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool 
     if len(counts) != padded_sequences.size(0):
         raise pydl.ShapeError(
             f"unpad_sequence: expected a length for each of {padded_sequences.size(0)} sequences, got {len(counts)}")
-    return [s[:n] for s, n in zip(padded_sequences.unbind(0), counts, strict=True)]
+    return [s[:max(n, 0)] for s, n in zip(padded_sequences.unbind(0), counts, strict=True)]
 
 
 def pack_sequence(sequences: list[Tensor], enforce_sorted: bool = True) -> PackedSequence:

@@ -21,7 +21,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     integers int64), strings and bytes stay a list. Samples that are tuples or lists give a list, or their own type, of
     batches; dicts and named tuples give the same of batches.
 
-    Raises TypeError for anything else, ShapeError for tensors of different shapes.
+    Raises TypeError for anything else, ShapeError for tensors or arrays of different shapes.
 
     >>> import pydl
     >>> from pydl.utils.data import default_collate
@@ -35,6 +35,11 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, np.ndarray):
         if first.dtype.kind in "SUO":
             raise TypeError(f"default_collate: expected arrays of numbers, got dtype {first.dtype}")
+        shapes = list(dict.fromkeys(np.shape(sample) for sample in batch))
+        if len(shapes) > 1:
+            raise pydl.ShapeError(
+                f"default_collate: expected samples of one shape, got {list(shapes[0])} and {list(shapes[1])}"
+            )
         return pydl.from_numpy(np.stack(batch))
     if isinstance(first, np.generic) and first.dtype.kind not in "SUO":
         return pydl.from_numpy(np.array(batch))

@@ -14,7 +14,7 @@ import math
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from pydl.utils.data.sampler import BatchSampler, RandomSampler, Sampler, Sequen
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from queue import SimpleQueue
 
 __all__ = ["DataLoader", "WorkerInfo", "get_worker_info"]
 
@@ -34,7 +35,7 @@ FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "pers
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """What `get_worker_info` tells a data set inside a worker: its number, how many there are, the epoch's seed."""
+    """What `get_worker_info` tells inside a worker: its number, how many there are, its own seed in this epoch."""
 
     id: int
     num_workers: int
@@ -57,9 +58,11 @@ class DataLoader:
     `collate_fn`; `batch_sampler` gives lists of indices itself; `batch_size=None` yields single samples. `num_workers`
     threads prepare `prefetch_factor` batches each (default 2) ahead; batches come in order. `timeout` is how many
     seconds to wait for one, 0 for ever; `worker_init_fn(id)` runs in each new worker; `persistent_workers` keeps them
-    between epochs. `generator` is where the epoch's seed and the random order come from.
+    between epochs. `generator` is where the epoch's seed and the random order come from. A sample that is being loaded
+    cannot be interrupted, but does not keep the process from ending.
 
-    An exception while a sample is loaded reaches the caller as its own type, with the sample's index in its message.
+    An exception while a sample is loaded reaches the caller as it is, with the sample's index in its message, or in a
+    note (Python 3.11) where the message is not just a text.
 
     An `IterableDataset` is read by one worker, whatever `num_workers`: its samples have one order.
 
@@ -104,8 +107,6 @@ class DataLoader:
             raise ValueError(f"DataLoader: expected prefetch_factor of at least 1, got {prefetch_factor}")
         if persistent_workers and num_workers == 0:
             raise ValueError("persistent_workers option needs num_workers > 0")
-        if multiprocessing_context is not None:
-            raise NotImplementedError("DataLoader: expected no multiprocessing_context, workers are threads")
         if not in_order:
             raise NotImplementedError("DataLoader: expected in_order=True, batches come in order")
         if pin_memory or pin_memory_device:
@@ -141,6 +142,7 @@ class DataLoader:
         self.sampler = sampler
         self.batch_sampler = batch_sampler
         self.num_workers = num_workers
+        self.multiprocessing_context = multiprocessing_context
         self.prefetch_factor = 2 if prefetch_factor is None and num_workers else prefetch_factor
         self.collate_fn = collate_fn or (default_convert if batch_sampler is None else default_collate)
         self.pin_memory = pin_memory
@@ -153,6 +155,16 @@ class DataLoader:
         self._workers: _Workers | None = None
         self._initialized = True
 
+    @property
+    def multiprocessing_context(self) -> None:
+        """None: workers are threads."""
+        return None
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context: Any) -> None:
+        if context is not None:
+            raise NotImplementedError("DataLoader: expected no multiprocessing_context, workers are threads")
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name in FIXED and getattr(self, "_initialized", False):
             raise ValueError(f"{name} attribute should not be set after {type(self).__name__} is initialized")
@@ -163,7 +175,7 @@ class DataLoader:
         work = _Epoch(self, seed)
         if self.num_workers == 0:
             return _Direct(self, work)
-        workers = self._workers or _Workers(1 if self._iterable else self.num_workers, self.worker_init_fn)
+        workers = self._workers or _Workers(1 if self._iterable else self.num_workers, self.worker_init_fn, work)
         if self.persistent_workers:
             self._workers = workers
         return _Prefetching(self, work, workers)
@@ -188,6 +200,7 @@ def _drawing_from(seed: int) -> Iterator[None]:
         _core._set_thread_generator(before)
 
 
+_Task = tuple["Future[Any]", "_Epoch", int, Any]  # the batch to come, its epoch, its number, its indices
 _END = object()  # what an iterable data set gives instead of a batch when it is exhausted
 
 
@@ -244,16 +257,19 @@ class _Epoch:
         try:
             return self.dataset[index]
         except Exception as error:
-            raise _with_index(error, index, self.dataset) from error
+            _name_sample(error, f"sample {index} of {type(self.dataset).__name__}")
+            raise
 
 
-def _with_index(error: Exception, index: Any, dataset: Any) -> Exception:
-    """The same type of exception, its message naming the sample."""
-    message = f"{error.args[0] if error.args else error!r} (sample {index} of {type(dataset).__name__})"
-    try:
-        return type(error)(message)
-    except Exception:  # a type that is made from other arguments
-        return RuntimeError(f"{type(error).__name__}: {message}")
+def _name_sample(error: Exception, sample: str) -> None:
+    """Adds the sample to the message of an error that is made from its message alone, else as a note."""
+    args, message = error.args, str(error)
+    if args == (message,):
+        error.args = (f"{message} ({sample})",)
+    if str(error) == message:
+        error.args = args
+        if hasattr(error, "add_note"):
+            error.add_note(sample)
 
 
 class _Direct:
@@ -278,39 +294,62 @@ class _Direct:
 
 
 class _Workers:
-    """Threads that make batches: started when first needed, gone when nothing refers to them."""
+    """Threads that make batches, gone when nothing refers to them. As daemons they do not keep the process from ending,
+    even where a sample never does."""
 
-    def __init__(self, count: int, init: Callable[[int], None] | None) -> None:
-        from concurrent.futures import ThreadPoolExecutor
+    def __init__(self, count: int, init: Callable[[int], None] | None, epoch: _Epoch) -> None:
+        from queue import SimpleQueue
 
         self.count = count
-        self._pool = ThreadPoolExecutor(
-            count, "pydl-data", initializer=_start_worker, initargs=(itertools.count(), init)
-        )
+        self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        for number in range(count):
+            info = WorkerInfo(number, count, epoch.seed + number, epoch.dataset)
+            threading.Thread(
+                target=_work, args=(self._tasks, init, info), name=f"pydl-data-{number}", daemon=True
+            ).start()
 
     def submit(self, epoch: _Epoch, number: int, indices: Any) -> Future[Any]:
-        return self._pool.submit(_run_in_worker, self.count, epoch, number, indices)
+        from concurrent.futures import Future
+
+        batch: Future[Any] = Future()
+        self._tasks.put((batch, epoch, number, indices))
+        return batch
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for _ in range(self.count):
+            self._tasks.put(None)
+
+    __del__ = close
 
 
-def _start_worker(ids: Iterator[int], init: Callable[[int], None] | None) -> None:
+def _work(tasks: SimpleQueue[_Task | None], init: Callable[[int], None] | None, info: WorkerInfo) -> None:
+    """What a worker does: `init`, then one task after another until there is None."""
     _core._set_serial_thread(True)
-    _this_thread.id = next(ids)
-    _this_thread.failure = None
+    _this_thread.info = info
+    failure = None
     try:
         if init is not None:
-            init(_this_thread.id)
-    except Exception as error:
-        _this_thread.failure = error  # raised by this worker's batches, where the caller sees it
+            with _drawing_from(info.seed):
+                init(info.id)
+    except BaseException as error:
+        failure = error  # raised by this worker's batches, where the caller sees it
+    while (task := tasks.get()) is not None:
+        epoch = task[1]
+        _this_thread.info = WorkerInfo(info.id, info.num_workers, epoch.seed + info.id, epoch.dataset)
+        _run(failure, *task)
+        del task, epoch  # while it waits, a worker keeps no batch alive
 
 
-def _run_in_worker(count: int, epoch: _Epoch, number: int, indices: Sequence[int]) -> Any:
-    if _this_thread.failure is not None:
-        raise _this_thread.failure
-    _this_thread.info = WorkerInfo(_this_thread.id, count, epoch.seed, epoch.dataset)
-    return epoch.make(number, indices)
+def _run(failure: BaseException | None, batch: Future[Any], epoch: _Epoch, number: int, indices: Any) -> None:
+    if not batch.set_running_or_notify_cancel():
+        return
+    try:
+        if failure is not None:
+            raise failure
+        batch.set_result(epoch.make(number, indices))
+    except BaseException as error:
+        batch.set_exception(error)
+        del batch  # the error's traceback refers to this frame
 
 
 class _Prefetching:
