@@ -74,6 +74,7 @@ class Subscript {
 
   static Tensor check_index(const Tensor& t) {
     if (!is_integral(t.dtype())) fail<IndexError>("index: expected a tensor of integers or bools, got ", t);
+    if (t.dtype() == DType::UInt8) return cast(t, DType::Bool);  // a mask, as in PyTorch
     return t.dtype() == DType::Bool || t.dtype() == DType::Int64 ? t : cast(t, DType::Int64);
   }
 

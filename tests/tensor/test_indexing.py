@@ -152,3 +152,10 @@ def test_wrong_write_changes_nothing():
         with pytest.raises((IndexError, RuntimeError)):
             x[index] = value
     assert x.sum() == 0
+
+
+def test_bytes_are_masks():
+    x = pydl.arange(4)
+    assert x[pydl.tensor([0, 1, 2, 0], dtype=pydl.uint8)].tolist() == [1, 2]
+    x[pydl.tensor([1, 0, 0, 1], dtype=pydl.uint8)] = 7
+    assert x.tolist() == [7, 1, 2, 7]
