@@ -6,8 +6,6 @@ import copyreg
 import importlib
 from typing import Any
 
-import numpy as np
-
 import pydl
 from pydl import _core
 from pydl._core import Tensor
@@ -65,6 +63,8 @@ def _layout(self: Tensor) -> Any:
 
 def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
     """What NumPy's functions return for a tensor: a tensor, where there is a dtype for it."""
+    import numpy as np  # it is not imported with pydl
+
     try:
         return pydl.from_numpy(np.asarray(array))
     except TypeError:
