@@ -1,7 +1,7 @@
 """Trains a small residual network on the photographs of CIFAR-10 and plots loss and accuracy.
 
     pip install 'pydl-engine[examples]'
-    python examples/cifar10.py DATA                 # 20 epochs
+    python examples/cifar10.py DATA                 # 24 epochs
     python examples/cifar10.py DATA --peer torch    # then the same network, schedule and batches in PyTorch, 3 epochs
 
 DATA is a folder or zip file with JPEG or PNG images in train/<class>/ and test/<class>/.
@@ -24,7 +24,7 @@ import pydl
 from pydl.utils.data import DataLoader
 from pydl.vision import ImageFolder, ImageTensors, transforms
 
-WIDTHS = (64, 128, 256)  # of stages that halve the image: most work is where channels are many and pixels few
+WIDTHS = (64, 192, 256)  # of stages that halve the image: most work is where channels are many and pixels few
 LOGIT_SCALE = 0.125  # maxima over pixels are large: without it the first steps are wild
 BATCH = 128
 MAX_LEARNING_RATE, WEIGHT_DECAY = 0.1, 5e-4
@@ -176,7 +176,7 @@ def plot(runs: dict[str, History], file: Path) -> None:
 
 def main() -> None:
     parser = parser_of(__doc__, "folder or zip file with train/ and test/", "cifar10.png")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--peer-epochs", type=int, default=3, help="how many epochs of the schedule (default: 3)")
     parser.add_argument("--batches", type=int, default=0, help="only so many batches an epoch: a quick look")
     options = parser.parse_args()
