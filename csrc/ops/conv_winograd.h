@@ -1,4 +1,5 @@
-// Winograd's convolution for 3x3 filters at stride 1 over many channels: a quarter of the multiplications.
+// Winograd's convolution for 3x3 filters at stride 1 over many channels: a quarter of the multiplications. F(4x4) alone:
+// for every output of more than two pixels a side it multiplies no more than F(2x2), with its border tiles counted.
 #pragma once
 #include "ops/conv_plan.h"
 

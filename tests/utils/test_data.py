@@ -309,6 +309,7 @@ class Stuck(Dataset):
     def __len__(self):
         return 4
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background inherit that it is ignored
 interrupt = threading.Timer(0.5, signal.pthread_kill, [threading.get_ident(), signal.SIGINT])
 try:
     {use}
