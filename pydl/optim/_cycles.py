@@ -13,15 +13,12 @@ from pydl.optim.optimizer import Optimizer
 __all__ = ["CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"]
 
 
-def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
+def per_group(op: str, name: str, optimizer: Optimizer, value: Any) -> list[Any]:
     n_groups = len(optimizer.param_groups)
     if not isinstance(value, (list, tuple)):
         return [value] * n_groups
     if len(value) != n_groups:
-        raise ValueError(
-            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, param_groups "
-            f"has {n_groups}."
-        )
+        raise ValueError(f"{op}: expected {n_groups} values of {name}, one for each param group, got {len(value)}")
     return list(value)
 
 
@@ -33,10 +30,13 @@ class _Momentum(LRScheduler):
     def _start_momentum(self, base: Any, highest: Any, last_epoch: int) -> None:
         defaults = self.optimizer.defaults
         if "momentum" not in defaults and "betas" not in defaults:
-            raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
+            raise ValueError(
+                f"{type(self).__name__}: expected an optimizer with momentum or betas for cycle_momentum=True, got "
+                f"{type(self.optimizer).__name__}"
+            )
         self.use_beta1 = "betas" in defaults
-        self.base_momentums = per_group("base_momentum", self.optimizer, base)
-        self.max_momentums = per_group("max_momentum", self.optimizer, highest)
+        self.base_momentums = per_group(type(self).__name__, "base_momentum", self.optimizer, base)
+        self.max_momentums = per_group(type(self).__name__, "max_momentum", self.optimizer, highest)
         if last_epoch != -1:
             return
         for group, low, high in zip(
@@ -85,11 +85,12 @@ class CyclicLR(_Momentum):
         max_momentum: float | list[float] = 0.9,
         last_epoch: int = -1,
     ) -> None:
-        self.optimizer = check_optimizer(optimizer)
-        base_lrs = per_group("base_lr", optimizer, base_lr)
-        self.max_lrs = per_group("max_lr", optimizer, max_lr)
+        self.optimizer = check_optimizer(type(self).__name__, optimizer)
+        base_lrs = per_group(type(self).__name__, "base_lr", optimizer, base_lr)
+        self.max_lrs = per_group(type(self).__name__, "max_lr", optimizer, max_lr)
         if scale_fn is None and mode not in ("triangular", "triangular2", "exp_range"):
-            raise ValueError("mode is invalid and scale_fn is None")
+            raise ValueError(
+                f"CyclicLR: expected mode 'triangular', 'triangular2' or 'exp_range' without a scale_fn, got {mode!r}")
         if last_epoch == -1:
             for group, lr in zip(optimizer.param_groups, base_lrs, strict=True):
                 set_option(group, "lr", lr)
@@ -176,14 +177,14 @@ class OneCycleLR(_Momentum):
         three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
-        self.optimizer = check_optimizer(optimizer)
+        self.optimizer = check_optimizer(type(self).__name__, optimizer)
         self.total_steps = _count_steps(total_steps, epochs, steps_per_epoch)
         if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
-            raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
+            raise ValueError(f"OneCycleLR: expected a float pct_start in [0, 1], got {pct_start!r}")
         if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
+            raise ValueError(f"OneCycleLR: expected anneal_strategy 'cos' or 'linear', got {anneal_strategy!r}")
         self.anneal_strategy = anneal_strategy
-        max_lrs = per_group("max_lr", optimizer, max_lr)
+        max_lrs = per_group(type(self).__name__, "max_lr", optimizer, max_lr)
         if last_epoch == -1:
             for group, lr in zip(optimizer.param_groups, max_lrs, strict=True):
                 group["initial_lr"] = lr / div_factor
@@ -209,7 +210,7 @@ class OneCycleLR(_Momentum):
         self._warn_outside_step()
         step = self.last_epoch
         if step > self.total_steps:
-            raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
+            raise ValueError(f"OneCycleLR: expected at most {self.total_steps} steps, got step {step}")
         start = 0.0
         for phase in self._phases:
             end, lr_from, lr_to, momentum_moves = phase
@@ -236,10 +237,13 @@ def _count_steps(total_steps: int | None, epochs: int | None, steps_per_epoch: i
     elif epochs is not None and steps_per_epoch is not None:
         counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
     else:
-        raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
+        raise ValueError(
+            "OneCycleLR: expected total_steps, or epochs and steps_per_epoch, got "
+            f"epochs={epochs} and steps_per_epoch={steps_per_epoch}"
+        )
     for name, count in counts.items():
         if not isinstance(count, int) or count <= 0:
-            raise ValueError(f"Expected positive integer {name}, but got {count}")
+            raise ValueError(f"OneCycleLR: expected a positive integer {name}, got {count!r}")
     return math.prod(counts.values())
 
 
@@ -261,11 +265,12 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
         if not isinstance(T_0, int) or T_0 <= 0:
-            raise ValueError(f"Expected positive integer T_0, but got {T_0}")
+            raise ValueError(f"CosineAnnealingWarmRestarts: expected a positive integer T_0, got {T_0!r}")
         if not isinstance(T_mult, int) or T_mult < 1:
-            raise ValueError(f"Expected integer T_mult >= 1, but got {T_mult}")
+            raise ValueError(f"CosineAnnealingWarmRestarts: expected an integer T_mult >= 1, got {T_mult!r}")
         if not isinstance(eta_min, (float, int)):
-            raise ValueError(f"Expected float or int eta_min, but got {eta_min} of type {type(eta_min)}")
+            raise ValueError(
+                f"CosineAnnealingWarmRestarts: expected eta_min to be a float or int, got {type(eta_min).__name__}")
         self.T_0 = T_0
         self.T_i = T_0
         self.T_mult = T_mult
@@ -295,7 +300,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     def _go_to(self, epoch: float) -> None:
         if epoch < 0:
-            raise ValueError(f"Expected non-negative epoch, but got {epoch}")
+            raise ValueError(f"CosineAnnealingWarmRestarts: expected an epoch of at least 0, got {epoch}")
         if epoch < self.T_0:
             self.T_i, self.T_cur = self.T_0, epoch
         elif self.T_mult == 1:

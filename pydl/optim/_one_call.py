@@ -138,7 +138,7 @@ class OneCallOptimizer(Optimizer):
                 continue
             seen.add(id(param))
             if not self._takes_sparse and param.grad.is_sparse:
-                raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{self._instead}")
+                raise RuntimeError(f"{type(self).__name__}: expected dense gradients, got sparse ones{self._instead}")
             state = self._state[param] if plan.names or self._counts else {}
             for name in self._counts:
                 plan.counts[name].append(float(state.setdefault(name, self._start_count(name, group))))
@@ -159,20 +159,20 @@ def number(value: float | Tensor) -> float:
     return value if type(value) is float else float(value)
 
 
-def check_learning_rate(lr: float | Tensor) -> None:
+def check_learning_rate(op: str, lr: float | Tensor) -> None:
     if isinstance(lr, Tensor) and lr.numel() != 1:
-        raise ValueError("Tensor lr must be 1-element")
+        raise ValueError(f"{op}: expected a learning rate of 1 element, got a tensor of shape {list(lr.shape)}")
     if not lr >= 0.0:
-        raise ValueError(f"Invalid learning rate: {lr}")
+        raise ValueError(f"{op}: expected a learning rate of at least 0, got {lr}")
 
 
-def check_at_least_zero(**options: float) -> None:
+def check_at_least_zero(op: str, **options: float) -> None:
     for name, value in options.items():
         if not value >= 0.0:
-            raise ValueError(f"Invalid {'epsilon' if name == 'eps' else name} value: {value}")
+            raise ValueError(f"{op}: expected {name} of at least 0, got {value}")
 
 
-def check_betas(betas: tuple[float, float]) -> None:
+def check_betas(op: str, betas: tuple[float, float]) -> None:
     for i, beta in enumerate(betas):
         if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+            raise ValueError(f"{op}: expected betas[{i}] in [0, 1), got {beta}")

@@ -40,16 +40,17 @@ class ReduceLROnPlateau(LRScheduler):
         eps: float = 1e-8,
     ) -> None:
         if factor >= 1.0:
-            raise ValueError("Factor should be < 1.0.")
+            raise ValueError(f"ReduceLROnPlateau: expected a factor below 1, got {factor}")
         if mode not in ("min", "max"):
-            raise ValueError(f"mode {mode} is unknown!")
+            raise ValueError(f"ReduceLROnPlateau: expected mode 'min' or 'max', got {mode!r}")
         if threshold_mode not in ("rel", "abs"):
-            raise ValueError(f"threshold mode {threshold_mode} is unknown!")
-        self.optimizer = check_optimizer(optimizer)
+            raise ValueError(f"ReduceLROnPlateau: expected threshold_mode 'rel' or 'abs', got {threshold_mode!r}")
+        self.optimizer = check_optimizer("ReduceLROnPlateau", optimizer)
         n_groups = len(optimizer.param_groups)
         per_group = isinstance(min_lr, (list, tuple))
         if per_group and len(min_lr) != n_groups:
-            raise ValueError(f"expected {n_groups} min_lrs, got {len(min_lr)}")
+            raise ValueError(
+                f"ReduceLROnPlateau: expected {n_groups} min_lrs, one for each param group, got {len(min_lr)}")
         self.default_min_lr = None if per_group else min_lr
         self.min_lrs = list(min_lr) if per_group else [min_lr] * n_groups
         self.factor = factor

@@ -24,9 +24,9 @@ def options(optimizer: Optimizer, name: str) -> list[Any]:
     return [g[name].clone() if isinstance(g[name], Tensor) else g[name] for g in optimizer.param_groups]
 
 
-def check_optimizer(optimizer: Any) -> Optimizer:
+def check_optimizer(op: str, optimizer: Any) -> Optimizer:
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        raise TypeError(f"{op}: expected an Optimizer, got {type(optimizer).__name__}")
     return optimizer
 
 
@@ -48,15 +48,15 @@ class LRScheduler:
     _in_step = False
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        self.optimizer = check_optimizer(optimizer)
+        self.optimizer = check_optimizer(type(self).__name__, optimizer)
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
                 lr = group["lr"]
                 group.setdefault("initial_lr", lr.clone() if isinstance(lr, Tensor) else lr)
             elif "initial_lr" not in group:
                 raise KeyError(
-                    f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler with "
-                    f"last_epoch >= 0: load the optimizer's state first"
+                    f"{type(self).__name__}: expected 'initial_lr' in param_groups[{i}] to resume after epoch "
+                    f"{last_epoch}, got {list(group)}; load the optimizer's state first"
                 )
         self.base_lrs = options(optimizer, "initial_lr")
         self.last_epoch = last_epoch

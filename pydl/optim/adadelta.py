@@ -38,10 +38,11 @@ class Adadelta(OneCallOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_learning_rate(lr)
+        name = type(self).__name__
+        check_learning_rate(name, lr)
         if not 0.0 <= rho <= 1.0:
-            raise ValueError(f"Invalid rho value: {rho}")
-        check_at_least_zero(eps=eps, weight_decay=weight_decay)
+            raise ValueError(f"{name}: expected rho in [0, 1], got {rho}")
+        check_at_least_zero(name, eps=eps, weight_decay=weight_decay)
         super().__init__(params, {
             "lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize,
             "capturable": capturable, "foreach": foreach, "differentiable": differentiable,

@@ -46,18 +46,20 @@ class Adam(OneCallOptimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        check_learning_rate(lr)
-        check_at_least_zero(eps=eps, weight_decay=weight_decay)
-        check_betas(betas)
+        name = type(self).__name__
+        check_learning_rate(name, lr)
+        check_at_least_zero(name, eps=eps, weight_decay=weight_decay)
+        check_betas(name, betas)
         if not all(isinstance(beta, float) for beta in betas) and not all(isinstance(beta, Tensor) for beta in betas):
-            raise ValueError("betas must be either both floats or both Tensors")
+            kinds = " and ".join(type(beta).__name__ for beta in betas)
+            raise ValueError(f"{name}: expected betas to be two floats or two tensors, got {kinds}")
         super().__init__(params, {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
             "maximize": maximize, "foreach": foreach, "capturable": capturable, "differentiable": differentiable,
             "fused": fused, "decoupled_weight_decay": decoupled_weight_decay,
         })
 
-    _instead = ", please consider SparseAdam instead"
+    _instead = "; SparseAdam takes these"
 
     def _tensors(self, group: dict[str, Any]) -> tuple[str, ...]:
         return _WITH_MAXIMUM if group["amsgrad"] else _PLAIN

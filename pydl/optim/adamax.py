@@ -36,9 +36,10 @@ class Adamax(OneCallOptimizer):
         differentiable: bool = False,
         capturable: bool = False,
     ) -> None:
-        check_learning_rate(lr)
-        check_at_least_zero(eps=eps, weight_decay=weight_decay)
-        check_betas(betas)
+        name = type(self).__name__
+        check_learning_rate(name, lr)
+        check_at_least_zero(name, eps=eps, weight_decay=weight_decay)
+        check_betas(name, betas)
         super().__init__(params, {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "foreach": foreach,
             "maximize": maximize, "differentiable": differentiable, "capturable": capturable,

@@ -41,8 +41,9 @@ class ASGD(OneCallOptimizer):
         differentiable: bool = False,
         capturable: bool = False,
     ) -> None:
-        check_learning_rate(lr)
-        check_at_least_zero(weight_decay=weight_decay)
+        name = type(self).__name__
+        check_learning_rate(name, lr)
+        check_at_least_zero(name, weight_decay=weight_decay)
         super().__init__(params, {
             "lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay, "foreach": foreach,
             "maximize": maximize, "differentiable": differentiable, "capturable": capturable,

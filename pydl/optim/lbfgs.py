@@ -46,7 +46,8 @@ class LBFGS(Optimizer):
         history_size: int = 100,
         line_search_fn: str | None = None,
     ) -> None:
-        check_learning_rate(lr)
+        name = type(self).__name__
+        check_learning_rate(name, lr)
         super().__init__(params, {
             "lr": lr,
             "max_iter": max_iter,
@@ -57,7 +58,7 @@ class LBFGS(Optimizer):
             "line_search_fn": line_search_fn,
         })
         if len(self.param_groups) != 1:
-            raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
+            raise ValueError(f"{name}: expected one parameter group, got {len(self.param_groups)}")
 
     def step(self, closure: Callable[[], Any]) -> Any:
         """Minimizes until one of the limits is reached; returns the loss before it."""
@@ -67,7 +68,10 @@ class LBFGS(Optimizer):
     def _minimize(self, closure: Callable[[], Any]) -> Any:
         group = self.param_groups[0]
         if group["line_search_fn"] not in (None, "strong_wolfe"):
-            raise RuntimeError("only 'strong_wolfe' is supported")
+            raise RuntimeError(
+                f"{type(self).__name__}: expected line_search_fn None or 'strong_wolfe', got "
+                f"{group['line_search_fn']!r}"
+            )
         params = group["params"]
         state = self.state[params[0]]
         state.setdefault("func_evals", 0)

@@ -128,7 +128,7 @@ class ConstantLR(_FactorLR):
         self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
     ) -> None:
         if not 0 <= factor <= 1:
-            raise ValueError("Constant multiplicative factor expected to be between 0 and 1.")
+            raise ValueError(f"ConstantLR: expected a factor in [0, 1], got {factor}")
         self.factor = factor
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
@@ -159,9 +159,9 @@ class LinearLR(_FactorLR):
         last_epoch: int = -1,
     ) -> None:
         if not 0 < start_factor <= 1:
-            raise ValueError("Starting multiplicative factor expected to be greater than 0 and less or equal to 1.")
+            raise ValueError(f"LinearLR: expected start_factor in (0, 1], got {start_factor}")
         if not 0 <= end_factor <= 1:
-            raise ValueError("Ending multiplicative factor expected to be between 0 and 1.")
+            raise ValueError(f"LinearLR: expected end_factor in [0, 1], got {end_factor}")
         self.start_factor = start_factor
         self.end_factor = end_factor
         self.total_iters = total_iters
@@ -266,13 +266,14 @@ class _FunctionLR(LRScheduler):
         lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
         last_epoch: int = -1,
     ) -> None:
-        n_groups = len(check_optimizer(optimizer).param_groups)
+        name = type(self).__name__
+        n_groups = len(check_optimizer(name, optimizer).param_groups)
         functions = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * n_groups
         if len(functions) != n_groups:
-            raise ValueError(f"Expected {n_groups} lr_lambdas, but got {len(functions)}")
+            raise ValueError(f"{name}: expected {n_groups} lr_lambdas, one for each param group, got {len(functions)}")
         for function in functions:
             if not callable(function):
-                raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
+                raise TypeError(f"{name}: expected lr_lambda to be a function, got {type(function).__name__}")
         self.lr_lambdas = functions
         super().__init__(optimizer, last_epoch)
 
@@ -336,20 +337,18 @@ class _SchedulerList(LRScheduler):
     def _take(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None) -> None:
         name = type(self).__name__
         if len(schedulers) < 1:
-            raise ValueError(f"{name} expects at least one scheduler, but got no scheduler.")
+            raise ValueError(f"{name}: expected at least one scheduler, got none")
         optimizer = schedulers[0].optimizer if optimizer is None else optimizer
         for i, scheduler in enumerate(schedulers):
             if not hasattr(scheduler, "optimizer"):
-                raise TypeError(f"{name} at index {i} should have `optimizer` as its attribute.")
+                raise TypeError(f"{name}: expected schedulers, got {type(scheduler).__name__} at index {i}")
             if isinstance(scheduler, ReduceLROnPlateau):
                 raise ValueError(
-                    f"{name} does not support `ReduceLROnPlateau` scheduler as it requires additional kwargs to be "
-                    f"specified when calling `step`, but got one at index {i} in the given schedulers sequence."
-                )
+                    f"{name}: expected schedulers that step without arguments, got ReduceLROnPlateau at index {i}")
             if scheduler.optimizer is not optimizer:
                 raise ValueError(
-                    f"{name} expects all schedulers to belong to the same optimizer, but got scheduler "
-                    f"{type(scheduler).__name__} at index {i} of another"
+                    f"{name}: expected schedulers of one optimizer, got {type(scheduler).__name__} at index {i} of "
+                    "another"
                 )
         self._schedulers = schedulers
         self.optimizer = optimizer
@@ -412,9 +411,8 @@ class SequentialLR(_SchedulerList):
         self._take(schedulers, optimizer)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
-                "Sequential Schedulers expects number of schedulers provided to be one more than the number of "
-                f"milestone points, but got number of schedulers {len(schedulers)} and the number of milestones to be "
-                f"equal to {len(milestones)}"
+                f"SequentialLR: expected {len(schedulers) - 1} milestones for {len(schedulers)} schedulers, got "
+                f"{len(milestones)}"
             )
         self._milestones = milestones
         self.last_epoch = last_epoch + 1

@@ -42,9 +42,10 @@ class NAdam(OneCallOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_learning_rate(lr)
-        check_at_least_zero(eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
-        check_betas(betas)
+        name = type(self).__name__
+        check_learning_rate(name, lr)
+        check_at_least_zero(name, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
+        check_betas(name, betas)
         super().__init__(params, {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "momentum_decay": momentum_decay,
             "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize, "foreach": foreach,

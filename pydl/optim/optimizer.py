@@ -34,16 +34,14 @@ class Optimizer:
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                f"{type(params).__name__}"
-            )
+                f"{type(self).__name__}: expected an iterable of tensors or dicts, got a {type(params).__name__}")
         self.defaults = defaults
         self._state: defaultdict[Tensor, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         self._make_hooks()
         groups = list(params)
         if not groups:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ValueError(f"{type(self).__name__}: expected at least one parameter, got none")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
@@ -91,32 +89,30 @@ class Optimizer:
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds the parameters of a dictionary with the key "params", and options of their own."""
+        op = type(self).__name__
         if not isinstance(param_group, dict):
-            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+            raise TypeError(f"{op}: expected param_group to be a dict, got a {type(param_group).__name__}")
         params = param_group["params"]
         if isinstance(params, Tensor):
             params = [params]
         elif isinstance(params, set):
-            raise TypeError(
-                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
-                "will change between runs. Please use a list instead."
-            )
+            raise TypeError(f"{op}: expected params in an order, such as a list, got a set")
         params = list(params)
         names = [param[0] for param in params if isinstance(param, tuple)]
         if names:
             if len(names) != len(params):
-                raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+                raise ValueError(
+                    f"{op}: expected all params with names or all without, got {len(names)} of {len(params)} with")
             params = [param for _, param in params]
         for param in params:
             if not isinstance(param, Tensor):
-                raise TypeError(
-                    f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}")
+                raise TypeError(f"{op}: expected params to be tensors, got one of type {type(param).__name__}")
             if not (param.is_leaf or param.retains_grad):
-                raise ValueError("can't optimize a non-leaf Tensor")
+                raise ValueError(f"{op}: expected leaf tensors, got a non-leaf of shape {list(param.shape)}")
         if self.param_groups and bool(names) != ("param_names" in self.param_groups[0]):
             raise ValueError(
-                "all optimizer param groups should be with/without names. cannot add param group "
-                f"with{'' if names else 'out'} names to the optimizer"
+                f"{op}: expected a param group with{'out' if names else ''} names like the groups before, got one "
+                f"with{'' if names else 'out'} names"
             )
         if len(set(map(id, params))) != len(params):
             warnings.warn(
@@ -125,14 +121,13 @@ class Optimizer:
             )
         known = {id(param) for group in self.param_groups for param in group["params"]}
         if any(id(param) in known for param in params):
-            raise ValueError("some parameters appear in more than one parameter group")
+            raise ValueError(f"{op}: expected each parameter in one group, got some in two")
         options = {**param_group, "params": params}
         if names:
             options["param_names"] = names
         for name, default in self.defaults.items():
             if default is required and name not in options:
-                raise ValueError(
-                    f"parameter group didn't specify a value of required optimization parameter {name}")
+                raise ValueError(f"{op}: expected a value of {name} in the param group, got none; it has no default")
             options.setdefault(name, default)
         self._check_options(options)
         param_group.update(options)
@@ -144,7 +139,7 @@ class Optimizer:
             if group.get(name):
                 raise NotImplementedError(f"{type(self).__name__}: expected {name}=False, got {group[name]}")
         if group.get("foreach") and group.get("fused"):
-            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+            raise RuntimeError(f"{type(self).__name__}: expected fused=True or foreach=True, got both")
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
@@ -193,12 +188,14 @@ class Optimizer:
         for hook in list(self._load_state_dict_pre_hooks.values()):
             changed = hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
+        op = f"{type(self).__name__}.load_state_dict"
         saved = deepcopy(state_dict["param_groups"])
         if len(saved) != len(self.param_groups):
-            raise ValueError("loaded state dict has a different number of parameter groups")
-        if any(len(new["params"]) != len(old["params"]) for new, old in zip(saved, self.param_groups, strict=True)):
-            raise ValueError("loaded state dict contains a parameter group that doesn't match the size of "
-                             "optimizer's group")
+            raise ValueError(f"{op}: expected {len(self.param_groups)} parameter groups, got {len(saved)}")
+        for i, groups in enumerate(zip(saved, self.param_groups, strict=True)):
+            found, wanted = (len(group["params"]) for group in groups)
+            if found != wanted:
+                raise ValueError(f"{op}: expected {wanted} parameters in group {i}, got {found}")
         params: dict[int, Tensor] = {}
         for new, old in zip(saved, self.param_groups, strict=True):
             params.update(zip(new["params"], old["params"], strict=True))
@@ -249,7 +246,8 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
             if changed is None:
                 continue
             if not (isinstance(changed, tuple) and len(changed) == 2):
-                raise RuntimeError(f"{hook} must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+                raise RuntimeError(
+                    f"{type(self).__name__}.step: expected None or (args, kwargs) from the hook {hook}, got {changed}")
             args, kwargs = changed
         result = step(self, *args, **kwargs)
         self._step_count += 1

@@ -39,9 +39,10 @@ class RAdam(OneCallOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_learning_rate(lr)
-        check_at_least_zero(eps=eps, weight_decay=weight_decay)
-        check_betas(betas)
+        name = type(self).__name__
+        check_learning_rate(name, lr)
+        check_at_least_zero(name, eps=eps, weight_decay=weight_decay)
+        check_betas(name, betas)
         super().__init__(params, {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize,
             "foreach": foreach, "capturable": capturable, "decoupled_weight_decay": decoupled_weight_decay,

@@ -44,10 +44,12 @@ class SGD(OneCallOptimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_learning_rate(lr)
-        check_at_least_zero(momentum=momentum, weight_decay=weight_decay)
+        name = type(self).__name__
+        check_learning_rate(name, lr)
+        check_at_least_zero(name, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+            raise ValueError(
+                f"{name}: expected momentum above 0 and dampening 0 for nesterov=True, got {momentum} and {dampening}")
         super().__init__(params, {
             "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov,
             "maximize": maximize, "foreach": foreach, "differentiable": differentiable, "fused": fused,

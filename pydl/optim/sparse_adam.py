@@ -38,22 +38,23 @@ class SparseAdam(OneCallOptimizer):
         eps: float = 1e-8,
         maximize: bool = False,
     ) -> None:
+        name = type(self).__name__
         if not lr > 0.0:
-            raise ValueError(f"Invalid learning rate: {lr}")
+            raise ValueError(f"{name}: expected a learning rate above 0, got {lr}")
         if not eps > 0.0:
-            raise ValueError(f"Invalid epsilon value: {eps}")
-        check_betas(betas)
+            raise ValueError(f"{name}: expected eps above 0, got {eps}")
+        check_betas(name, betas)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
         sparse = [i for group in self.param_groups for i, param in enumerate(group["params"]) if param.is_sparse]
         if sparse:
-            raise ValueError(f"Sparse params at indices {sparse}: SparseAdam requires dense parameter tensors")
+            raise ValueError(f"{name}: expected dense parameters, got sparse ones at indices {sparse}")
 
     def _tensors(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")
 
     def _plan(self, i: int, group: dict[str, Any]) -> Plan:
         if any(param.grad is not None and not param.grad.is_sparse for param in group["params"]):
-            raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
+            raise RuntimeError(f"{type(self).__name__}: expected sparse gradients, got dense ones; Adam takes these")
         return super()._plan(i, group)
 
     def _update(self, group: dict[str, Any], plan: Plan, grads: list[Tensor]) -> None:

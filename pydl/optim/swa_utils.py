@@ -25,8 +25,12 @@ _Lists = Callable[[list[Tensor], list[Tensor], Any], None]
 
 def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Tensor, Tensor, Any], Tensor]:
     """average = decay * average + (1 - decay) * current."""
+    return _ema("get_ema_avg_fn", decay)
+
+
+def _ema(op: str, decay: float) -> Callable[[Tensor, Tensor, Any], Tensor]:
     if not 0.0 <= decay <= 1.0:
-        raise ValueError(f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
+        raise ValueError(f"{op}: expected a decay in [0, 1], got {decay}")
 
     def ema_update(average: Tensor, current: Tensor, n_averaged: Any) -> Tensor:
         return decay * average + (1 - decay) * current
@@ -45,7 +49,7 @@ def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> _Lists:
     """`get_ema_avg_fn` for lists of tensors, in place."""
-    return _in_place(get_ema_avg_fn(decay))
+    return _in_place(_ema("get_ema_multi_avg_fn", decay))
 
 
 def get_swa_multi_avg_fn() -> _Lists:
@@ -162,7 +166,7 @@ class SWALR(LRScheduler):
         anneal_strategy: str = "cos",
         last_epoch: int = -1,
     ) -> None:
-        for group, lr in zip(optimizer.param_groups, per_group("swa_lr", optimizer, swa_lr), strict=True):
+        for group, lr in zip(optimizer.param_groups, per_group("SWALR", "swa_lr", optimizer, swa_lr), strict=True):
             group["swa_lr"] = lr
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"SWALR: expected anneal_strategy 'cos' or 'linear', got {anneal_strategy!r}")

@@ -324,9 +324,9 @@ def test_blind_queries_get_zeros_with_weights_too():
 
 
 def test_wrong_layers():
-    with pytest.raises(AssertionError, match="divisible by num_heads"):
+    with pytest.raises(AssertionError, match="expected embed_dim divisible by num_heads, got 10 and 3"):
         nn.MultiheadAttention(10, 3)
-    with pytest.raises(ValueError, match="greater than 0"):
+    with pytest.raises(ValueError, match="MultiheadAttention: expected positive embed_dim and num_heads, got 8 and 0"):
         nn.MultiheadAttention(8, 0)
     layer, x = nn.MultiheadAttention(8, 2), pydl.zeros(5, 3, 8)
     for mask, error in ((pydl.zeros(5, 4), RuntimeError), (pydl.zeros(3, 5, 5), RuntimeError),
@@ -335,7 +335,7 @@ def test_wrong_layers():
             layer(x, x, x, attn_mask=mask)
     with pytest.raises(AssertionError, match="key_padding_mask"):
         layer(x, x, x, key_padding_mask=pydl.zeros(3, 4, dtype=pydl.bool))
-    with pytest.raises(AssertionError, match="embedding dimension of 8, but got 7"):
+    with pytest.raises(AssertionError, match="embed_dim = 8 numbers, got 7"):
         layer(x[..., :7], x, x)
 
 

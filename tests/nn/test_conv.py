@@ -24,7 +24,7 @@ def test_lazy_layers_become_what_they_stand_for(kind, bias):
     assert lazy(x[0]).shape == shape[1:]
     with pytest.raises(RuntimeError, match=f"{axes + 1}D"):
         getattr(nn, f"Lazy{kind}")(6, 2)(pydl.zeros(4))
-    with pytest.raises(ValueError, match="divisible"):
+    with pytest.raises(ValueError, match=f"Lazy{kind}: expected in_channels divisible by groups, got 4 and 3"):
         getattr(nn, f"Lazy{kind}")(6, 2, groups=3)(x)
 
 

@@ -137,7 +137,7 @@ def test_weights_per_element(name, reduction):
                                                 weight=pair(torch, arrays[2])[side])
                for side, lib in enumerate((pydl, torch))]
     assert_same(*results, rtol=1e-5)
-    with pytest.raises(ValueError, match="same size"):
+    with pytest.raises(ValueError, match=rf"{name}: expected weight of shape \[2\], got \[3\]"):
         getattr(nn.functional, name)(pydl.zeros(2), pydl.zeros(2), weight=pydl.zeros(3))
 
 

@@ -92,9 +92,9 @@ def test_what_raises():
         layer = nn.utils.weight_norm(nn.Linear(3, 2))
     for form in FORMS[0], FORMS[2]:
         layer = normalize(pydl, form, nn.Linear(3, 2))
-        with pytest.raises(RuntimeError, match="Cannot register two"):
+        with pytest.raises(RuntimeError, match="(weight|spectral)_norm: expected a parameter without"):
             normalize(pydl, form, layer)
-        with pytest.raises(ValueError, match="not found"):
+        with pytest.raises(ValueError, match=r"remove_\w+_norm: expected a parameter with .* of Linear"):
             remove(pydl, form, nn.Linear(3, 2))
     for form in FORMS[2:]:
         with pytest.raises(ValueError, match="n_power_iterations"):

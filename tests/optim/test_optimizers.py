@@ -193,7 +193,7 @@ def test_groups():
     assert list(optimizer.state_dict()["state"]) == [2]
     named = pydl.optim.SGD([("a", a), ("b", b)])
     assert named.param_groups[0]["param_names"] == ["a", "b"] and named.param_groups[0]["params"][1] is b
-    with pytest.raises(ValueError, match="without names"):
+    with pytest.raises(ValueError, match="expected a param group with names"):
         named.add_param_group({"params": [c]})
 
 
@@ -326,34 +326,41 @@ def test_wrong_arguments():
     weight = pydl.nn.Parameter(pydl.zeros(1))
     optim = pydl.optim
     for call, error, text in (
-        (lambda: optim.SGD([]), ValueError, "empty parameter list"),
-        (lambda: optim.SGD(weight), TypeError, "iterable of Tensors or dicts"),
-        (lambda: optim.SGD([3]), TypeError, "can only optimize Tensors"),
-        (lambda: optim.SGD([weight * 2]), ValueError, "non-leaf"),
-        (lambda: optim.SGD([{"params": {weight}}]), TypeError, "ordered collections"),
-        (lambda: optim.SGD([{"params": [weight]}, {"params": [weight]}]), ValueError, "more than one"),
-        (lambda: optim.SGD([("a", weight), pydl.nn.Parameter()]), ValueError, "with/without names"),
-        (lambda: optim.SGD([weight], lr=-1.0), ValueError, "Invalid learning rate: -1.0"),
-        (lambda: optim.SGD([weight], lr=float("nan")), ValueError, "Invalid learning rate"),
-        (lambda: optim.SGD([weight], lr=pydl.ones(2)), ValueError, "1-element"),
-        (lambda: optim.SGD([weight], momentum=-1), ValueError, "Invalid momentum value: -1"),
-        (lambda: optim.SGD([weight], nesterov=True), ValueError, "Nesterov momentum requires"),
-        (lambda: optim.Adam([weight], betas=(1.0, 0.9)), ValueError, "beta parameter at index 0"),
-        (lambda: optim.Adam([weight], betas=(0, 0.9)), ValueError, "both floats"),
-        (lambda: optim.Adam([weight], eps=-1), ValueError, "Invalid epsilon value: -1"),
-        (lambda: optim.Adadelta([weight], rho=2), ValueError, "Invalid rho"),
-        (lambda: optim.Adagrad([weight], lr_decay=-1), ValueError, "Invalid lr_decay"),
-        (lambda: optim.NAdam([weight], momentum_decay=-1), ValueError, "Invalid momentum_decay"),
-        (lambda: optim.RMSprop([weight], alpha=-1), ValueError, "Invalid alpha"),
+        (lambda: optim.SGD([]), ValueError, "SGD: expected at least one parameter, got none"),
+        (lambda: optim.SGD(weight), TypeError, "SGD: expected an iterable of tensors or dicts, got a Parameter"),
+        (lambda: optim.SGD([3]), TypeError, "SGD: expected params to be tensors, got one of type int"),
+        (lambda: optim.SGD([weight * 2]), ValueError, r"SGD: expected leaf tensors, got a non-leaf of shape \[1\]"),
+        (lambda: optim.SGD([{"params": {weight}}]), TypeError,
+         "SGD: expected params in an order, such as a list, got a set"),
+        (lambda: optim.SGD([{"params": [weight]}, {"params": [weight]}]), ValueError,
+         "SGD: expected each parameter in one group, got"),
+        (lambda: optim.SGD([("a", weight), pydl.nn.Parameter()]), ValueError, "all without, got 1 of 2 with"),
+        (lambda: optim.SGD([weight], lr=-1.0), ValueError, "SGD: expected a learning rate of at least 0, got -1.0"),
+        (lambda: optim.SGD([weight], lr=float("nan")), ValueError, "at least 0, got nan"),
+        (lambda: optim.SGD([weight], lr=pydl.ones(2)), ValueError,
+         r"SGD: expected a learning rate of 1 element, got a tensor of shape \[2\]"),
+        (lambda: optim.SGD([weight], momentum=-1), ValueError, "SGD: expected momentum of at least 0, got -1"),
+        (lambda: optim.SGD([weight], nesterov=True), ValueError,
+         "expected momentum above 0 and dampening 0 .*got 0 and 0"),
+        (lambda: optim.Adam([weight], betas=(1.0, 0.9)), ValueError, r"Adam: expected betas\[0\] in \[0, 1\), got 1.0"),
+        (lambda: optim.AdamW([weight], betas=(0, 0.9)), ValueError, "AdamW: expected betas .*, got int and float"),
+        (lambda: optim.Adam([weight], eps=-1), ValueError, "Adam: expected eps of at least 0, got -1"),
+        (lambda: optim.Adadelta([weight], rho=2), ValueError, r"Adadelta: expected rho in \[0, 1\], got 2"),
+        (lambda: optim.Adagrad([weight], lr_decay=-1), ValueError, "Adagrad: expected lr_decay of"),
+        (lambda: optim.NAdam([weight], momentum_decay=-1), ValueError, "NAdam: expected momentum_decay of"),
+        (lambda: optim.RMSprop([weight], alpha=-1), ValueError, "RMSprop: expected alpha of"),
         (lambda: optim.Adam([weight], capturable=True), NotImplementedError, "Adam: expected capturable=False"),
         (lambda: optim.SGD([weight], differentiable=True), NotImplementedError, "differentiable"),
-        (lambda: optim.Adam([weight], fused=True, foreach=True), RuntimeError, "cannot be `True` together"),
-        (lambda: optim.LBFGS([{"params": [weight]}, {"params": [pydl.nn.Parameter()]}]), ValueError, "LBFGS"),
-        (lambda: optim.SGD([weight]).add_param_group([weight]), TypeError, "must be a dict"),
+        (lambda: optim.Adam([weight], fused=True, foreach=True), RuntimeError,
+         "expected fused=True or foreach=True, got both"),
+        (lambda: optim.LBFGS([{"params": [weight]}, {"params": [pydl.nn.Parameter()]}]), ValueError,
+         "LBFGS: expected one parameter group, got 2"),
+        (lambda: optim.SGD([weight]).add_param_group([weight]), TypeError,
+         "SGD: expected param_group to be a dict, got a list"),
         (lambda: optim.SGD([weight]).load_state_dict({"state": {}, "param_groups": []}), ValueError,
-         "different number"),
+         "SGD.load_state_dict: expected 1 parameter groups, got 0"),
         (lambda: optim.SGD([weight]).load_state_dict({"state": {}, "param_groups": [{"params": [0, 1]}]}), ValueError,
-         "doesn't match the size"),
+         r"SGD.load_state_dict: expected 1 parameters in group 0, got 2"),
     ):
         with pytest.raises(error, match=text):
             call()
@@ -396,7 +403,7 @@ def test_lbfgs(steps, options):
 def test_lbfgs_converges():
     values, _, _ = rosenbrock(pydl, 0, 20, line_search_fn="strong_wolfe")
     np.testing.assert_allclose(values[-3:-1], [1, 1], atol=1e-4)
-    with pytest.raises(RuntimeError, match="strong_wolfe"):
+    with pytest.raises(RuntimeError, match="LBFGS: expected line_search_fn None or 'strong_wolfe', got 'golden'"):
         rosenbrock(pydl, 0, 1, line_search_fn="golden")
 
 

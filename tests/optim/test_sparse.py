@@ -119,14 +119,12 @@ def test_bits_do_not_depend_on_the_threads(threads):
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop", "Adamax", "NAdam", "RAdam", "Adadelta"])
 def test_other_optimizers_refuse(name):
-    messages = []
-    for lib, weight in zip((pydl, torch), weights(), strict=True):
+    texts = (f"{name}: expected dense gradients, got sparse", "does not support sparse gradients")
+    for lib, weight, text in zip((pydl, torch), weights(), texts, strict=True):
         optimizer = getattr(lib.optim, name)([weight])
         loss(lib, weight, BATCHES[0]).backward()
-        with pytest.raises(RuntimeError, match="does not support sparse gradients") as caught:
+        with pytest.raises(RuntimeError, match=text):
             optimizer.step()
-        messages.append(str(caught.value).partition(" ")[2])
-    assert messages[0] == messages[1]
     weight = weights()[0]  # dense first: the plan holds, the core refuses
     optimizer = getattr(pydl.optim, name)([weight])
     weight.grad = pydl.ones(ROWS, WIDTH)
@@ -141,7 +139,7 @@ def test_other_optimizers_refuse(name):
 def test_wrong_use():
     weight = weights()[0]
     weight.grad = pydl.ones(ROWS, WIDTH)
-    with pytest.raises(RuntimeError, match="SparseAdam does not support dense gradients"):
+    with pytest.raises(RuntimeError, match="SparseAdam: expected sparse gradients, got dense"):
         pydl.optim.SparseAdam([weight]).step()
     for name in ("SGD", "Adagrad"):
         optimizer = getattr(pydl.optim, name)([weight], lr=0.1, weight_decay=0.1)
@@ -149,7 +147,7 @@ def test_wrong_use():
         with pytest.raises(RuntimeError, match="weight_decay"):
             optimizer.step()
     for options in ({"lr": 0.0}, {"eps": 0.0}, {"betas": (1.0, 0.9)}):
-        with pytest.raises(ValueError, match="Invalid"):
+        with pytest.raises(ValueError, match="SparseAdam: expected .*, got"):
             pydl.optim.SparseAdam([weight], **options)
 
 

@@ -42,7 +42,7 @@ def test_one_average_function():
     with pytest.raises(AssertionError, match="got both"):
         swa.AveragedModel(pydl.nn.ReLU(), avg_fn=swa.get_swa_avg_fn(), multi_avg_fn=swa.get_swa_multi_avg_fn())
     for make in (swa.get_ema_avg_fn, swa.get_ema_multi_avg_fn):
-        with pytest.raises(ValueError, match="Invalid decay"):
+        with pytest.raises(ValueError, match=rf"{make.__name__}: expected a decay in \[0, 1\], got 1.5"):
             make(1.5)
 
 
@@ -86,7 +86,7 @@ def test_swa_lr(strategy, epochs, swa_lr):
 def test_wrong_arguments():
     optimizer = pydl.optim.SGD([pydl.nn.Parameter(pydl.zeros(1))])
     for args, message in (((0.1, 5, "square"), "anneal_strategy 'cos' or 'linear', got 'square'"),
-                          ((0.1, -1), "anneal_epochs >= 0, got -1"), (([0.1, 0.2],), "same length")):
+                          ((0.1, -1), "anneal_epochs >= 0, got -1"), (([0.1, 0.2],), "expected 1 values of swa_lr")):
         with pytest.raises(ValueError, match=message):
             pydl.optim.swa_utils.SWALR(optimizer, *args)
 

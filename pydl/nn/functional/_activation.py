@@ -46,8 +46,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """x limited to [min_val, max_val]."""
     if min_val > max_val:
-        raise ValueError("hardtanh: expected min_val <= max_val, got "
-                         f"{min_val} and {max_val} (min_val cannot be greater than max_val)")
+        raise ValueError(f"hardtanh: expected min_val <= max_val, got {min_val} and {max_val}")
     return _nn.hardtanh_(input, min_val, max_val) if inplace else _nn.hardtanh(input, min_val, max_val)
 
 

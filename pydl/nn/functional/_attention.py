@@ -54,9 +54,11 @@ def attend_by_heads(
             else (query[None],) * 3
         key_padding_mask = None if key_padding_mask is None else key_padding_mask[None]
     if query.size(-1) != embed_dim:
-        raise AssertionError(f"was expecting embedding dimension of {embed_dim}, but got {query.size(-1)}")
+        raise AssertionError(
+            f"multi_head_attention_forward: expected a query of embed_dim = {embed_dim} numbers, got {query.size(-1)}")
     if embed_dim % num_heads:
-        raise AssertionError(f"embed_dim {embed_dim} not divisible by num_heads {num_heads}")
+        raise AssertionError(
+            f"multi_head_attention_forward: expected num_heads that divides embed_dim {embed_dim}, got {num_heads}")
     n, length = (query.size(0), query.size(1)) if batch_first else (query.size(1), query.size(0))
 
     plain = cache is None and not need_weights and not add_zero_attn and all(
@@ -151,12 +153,15 @@ def _project(
     if isinstance(weight, tuple):
         if key.shape[:2] != value.shape[:2]:
             raise AssertionError(
-                f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}")
+                "multi_head_attention_forward: expected keys and values of one length and batch size, got "
+                f"{list(key.shape)} and {list(value.shape)}")
         biases = (None,) * 3 if bias is None else bias.chunk(3)
         return tuple(heads(linear(x, w, b).unflatten(-1, (num_heads, -1)))
                      for x, w, b in zip((query, key, value), weight, biases, strict=True))
     if key.shape != value.shape:
-        raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
+        raise AssertionError(
+            "multi_head_attention_forward: expected keys and values of one shape, got "
+            f"{list(key.shape)} and {list(value.shape)}")
     if query is key and key is value:
         return together(query, weight, bias, 3)
     embed_dim = query.size(-1)
@@ -187,18 +192,18 @@ def _check_shapes(
 ) -> bool:
     """True for batched input."""
     if query.dim() not in (2, 3):
-        raise AssertionError(
-            f"query should be unbatched 2D or batched 3D tensor but received {query.dim()}-D query tensor")
-    what = f"For {'batched (3-D)' if query.dim() == 3 else 'unbatched (2-D)'} `query`, expected"
+        raise AssertionError(f"multi_head_attention_forward: expected a 2D or 3D query, got {query.dim()}D")
+    what = f"with a {query.dim()}D query"
     if key.dim() != query.dim() or value.dim() != query.dim():
-        raise AssertionError(f"{what} `key` and `value` to be {query.dim()}-D but found {key.dim()}-D and "
-                             f"{value.dim()}-D tensors respectively")
-    if key_padding_mask is not None and key_padding_mask.dim() != query.dim() - 1:
-        raise AssertionError(f"{what} `key_padding_mask` to be `None` or {query.dim() - 1}-D but found "
-                             f"{key_padding_mask.dim()}-D tensor instead")
-    if attn_mask is not None and attn_mask.dim() not in (2, 3):
         raise AssertionError(
-            f"{what} `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.dim()}-D tensor instead")
+            f"multi_head_attention_forward: expected {query.dim()}D key and value {what}, got "
+            f"{key.dim()}D and {value.dim()}D")
+    if key_padding_mask is not None and key_padding_mask.dim() != query.dim() - 1:
+        raise AssertionError(
+            f"multi_head_attention_forward: expected a {query.dim() - 1}D key_padding_mask {what}, got "
+            f"{key_padding_mask.dim()}D")
+    if attn_mask is not None and attn_mask.dim() not in (2, 3):
+        raise AssertionError(f"multi_head_attention_forward: expected a 2D or 3D attn_mask, got {attn_mask.dim()}D")
     return query.dim() == 3
 
 
@@ -208,19 +213,21 @@ def _check_masks(
     """The masks, that of pairs as (L, S) or (N, heads, L, S); bool or floating, True and -inf for what is not seen."""
     for name, mask in (("attn_mask", attn_mask), ("key_padding_mask", key_padding_mask)):
         if mask is not None and mask.dtype != pydl.bool and not mask.is_floating_point():
-            raise AssertionError(f"only bool and floating types of {name} are supported, got {mask.dtype}")
+            raise AssertionError(
+                f"multi_head_attention_forward: expected {name} of bool or a floating point dtype, got {mask.dtype}")
     if attn_mask is not None and key_padding_mask is not None and attn_mask.dtype != key_padding_mask.dtype:
         warnings.warn("Support for mismatched key_padding_mask and attn_mask is deprecated. Use same type for both "
                       "instead.", stacklevel=4)
     if key_padding_mask is not None and key_padding_mask.shape != (n, keys):
         raise AssertionError(
-            f"Expected key_padding_mask of shape ({n}, {keys}), but got {tuple(key_padding_mask.shape)}")
+            f"multi_head_attention_forward: expected key_padding_mask of shape ({n}, {keys}), got "
+            f"{tuple(key_padding_mask.shape)}")
     if attn_mask is None:
         return None, key_padding_mask
     expected = (length, keys) if attn_mask.dim() == 2 else (n * num_heads, length, keys)
     if attn_mask.shape != expected:
         raise RuntimeError(
-            f"The shape of the {attn_mask.dim()}D attn_mask is {tuple(attn_mask.shape)}, but should be {expected}.")
+            f"multi_head_attention_forward: expected attn_mask of shape {expected}, got {tuple(attn_mask.shape)}")
     return (attn_mask if attn_mask.dim() == 2 else attn_mask.unflatten(0, (n, num_heads))), key_padding_mask
 
 

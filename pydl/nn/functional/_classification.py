@@ -200,7 +200,7 @@ def multi_margin_loss(
     reduction = resolve("multi_margin_loss", reduction, size_average, reduce)
     check_tensors("multi_margin_loss", input, target)
     if p not in (1, 2):
-        raise ValueError("only p == 1 and p == 2 supported")
+        raise ValueError(f"multi_margin_loss: expected p = 1 or 2, got {p}")
     if weight is not None and tuple(weight.shape) != tuple(input.shape[-1:]):
         raise ValueError(f"multi_margin_loss: expected weight of shape {input.shape[-1:]}, got {weight.shape}")
     if input.dim() not in (1, 2) or tuple(target.reshape(-1).shape) != (input.numel() // max(input.size(-1), 1),):

@@ -23,8 +23,8 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     """Zeros whole channels of (N, C, L) or (C, L)."""
     check_probability(p)
     if input.dim() not in (2, 3):
-        raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received a {input.dim()}D input.")
-    return _drop_channels(input, p, training, inplace, batched=input.dim() == 3)
+        raise RuntimeError(f"dropout1d: expected a 2D or 3D input, got {input.dim()}D")
+    return _drop_channels("dropout1d", input, p, training, inplace, batched=input.dim() == 3)
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -32,7 +32,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     check_probability(p)
     if input.dim() not in (3, 4):
         warnings.warn(f"dropout2d: Received a {input.dim()}-D input to dropout2d, which is deprecated.", stacklevel=2)
-    return _drop_channels(input, p, training, inplace, batched=True)
+    return _drop_channels("dropout2d", input, p, training, inplace, batched=True)
 
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -40,7 +40,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     check_probability(p)
     if input.dim() not in (4, 5):
         warnings.warn(f"dropout3d: Received a {input.dim()}-D input to dropout3d, which is deprecated.", stacklevel=2)
-    return _drop_channels(input, p, training, inplace, batched=input.dim() != 4)
+    return _drop_channels("dropout3d", input, p, training, inplace, batched=input.dim() != 4)
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
@@ -57,7 +57,7 @@ def alpha_dropout_(input: Tensor, p: float, train: bool) -> Tensor:
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """`alpha_dropout` of whole channels of (N, C, ...)."""
     check_probability(p)
-    return _alpha(input, _per_channel(input, batched=True), p, training, inplace)
+    return _alpha(input, _per_channel("feature_alpha_dropout", input, batched=True), p, training, inplace)
 
 
 def check_probability(p: float) -> None:
@@ -65,16 +65,16 @@ def check_probability(p: float) -> None:
         raise ValueError(f"dropout: expected a probability between 0 and 1, got {p}")
 
 
-def _per_channel(input: Tensor, batched: bool) -> tuple[int, ...]:
+def _per_channel(op: str, input: Tensor, batched: bool) -> tuple[int, ...]:
     """The shape of one value per channel that broadcasts to `input`."""
     kept = 2 if batched else 1
     if input.dim() < kept:
-        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
+        raise RuntimeError(f"{op}: expected an input of at least {kept} dimensions, got {input.dim()}")
     return (*input.shape[:kept], *(1,) * (input.dim() - kept))
 
 
-def _drop_channels(input: Tensor, p: float, training: bool, inplace: bool, batched: bool) -> Tensor:
-    shape = _per_channel(input, batched)
+def _drop_channels(op: str, input: Tensor, p: float, training: bool, inplace: bool, batched: bool) -> Tensor:
+    shape = _per_channel(op, input, batched)
     if not training or p == 0:
         return input
     factor = pydl.dropout(pydl.ones(shape, dtype=input.dtype, device=input.device), p, True)

@@ -46,21 +46,25 @@ def interpolate(
     """
     if mode in _WITHOUT_CORNERS and align_corners is not None:
         raise ValueError(
-            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+            "interpolate: expected mode 'linear', 'bilinear', 'bicubic' or 'trilinear' with align_corners, got "
+            f"{mode!r} and align_corners={align_corners}"
         )
     spatial = input.shape[2:]
     if (size is None) == (scale_factor is None):
         raise ValueError(
-            "either size or scale_factor should be defined"
+            "interpolate: expected size or scale_factor, got neither"
             if size is None
-            else "only one of size or scale_factor should be defined"
+            else f"interpolate: expected size or scale_factor, got both, {size} and {scale_factor}"
         )
     if antialias and (mode not in ("bilinear", "bicubic") or input.dim() != 4):
-        raise ValueError("interpolate: expected mode 'bilinear' or 'bicubic' and a 4-dimensional input with antialias")
+        raise ValueError(
+            "interpolate: expected mode 'bilinear' or 'bicubic' and a 4D input with antialias, got "
+            f"{mode!r} and {input.dim()}D"
+        )
     factors: list[float] = []
     if size is not None:
         if recompute_scale_factor:
-            raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+            raise ValueError(f"interpolate: expected recompute_scale_factor without a size, got it with size {size}")
         sizes = _per_dimension("size", size, len(spatial))
     else:
         factors = _per_dimension("scale_factor", scale_factor, len(spatial))
@@ -194,7 +198,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     """
     corners = _corners(align_corners)
     if not theta.is_floating_point():
-        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
+        raise ValueError(f"affine_grid: expected theta of a floating point dtype, got {theta.dtype}")
     if len(size) not in (4, 5):
         raise NotImplementedError(f"affine_grid: expected a size of 4 or 5 numbers, got {list(size)}")
     dims = len(size) - 2
@@ -204,7 +208,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
             f"got {list(theta.shape)}"
         )
     if min(size) <= 0:
-        raise ValueError(f"Expected non-zero, positive output size. Got {list(size)}")
+        raise ValueError(f"affine_grid: expected a size of positive numbers, got {list(size)}")
 
     def coordinates(n: int) -> Tensor:
         if n == 1:

@@ -30,9 +30,9 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """int64 (..., num_classes): 1 at the class, 0 elsewhere. -1 stands for the largest class plus one."""
     if tensor.dtype != pydl.int64:
-        raise RuntimeError(f"one_hot is only applicable to index tensor of type LongTensor, got {tensor.dtype}")
+        raise RuntimeError(f"one_hot: expected an int64 tensor, got {tensor.dtype}")
     if tensor.numel() == 0 and num_classes <= 0:
-        raise RuntimeError("Can not infer total number of classes from empty tensor.")
+        raise RuntimeError(f"one_hot: expected a positive num_classes for an empty tensor, got {num_classes}")
     if tensor.numel():
         low, high = (int(limit) for limit in tensor.aminmax())
         if low < 0:
@@ -40,7 +40,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         if num_classes == -1:
             num_classes = high + 1
         elif num_classes < 1:
-            raise RuntimeError("num_classes should be positive")
+            raise RuntimeError(f"one_hot: expected a positive num_classes or -1, got {num_classes}")
         elif high >= num_classes:
             raise RuntimeError(f"one_hot: expected classes below num_classes = {num_classes}, got {high}")
     result = pydl.zeros((*tensor.shape, num_classes), dtype=pydl.int64, device=tensor.device)

@@ -40,19 +40,19 @@ def _batch_norm_relu(
 
 def _check_batch_norm(input: Tensor, training: bool, eps: float) -> None:
     if training:
-        _expect_several_values(input.shape)
+        _expect_several_values("batch_norm", "channel in training", input.shape, input.shape)
         if eps <= 0.0:
-            raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
+            raise ValueError(f"batch_norm: expected eps > 0 in training, got {eps}")
     elif eps < 0.0:
-        raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
+        raise ValueError(f"batch_norm: expected eps >= 0, got {eps}")
 
 
-def _expect_several_values(size: Sequence[int]) -> None:
+def _expect_several_values(op: str, part: str, size: Sequence[int], shape: Sequence[int]) -> None:
     values = 1
     for n in (*size[:1], *size[2:]):
         values *= n
     if values == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
+        raise ValueError(f"{op}: expected more than one value a {part}, got an input of shape {list(shape)}")
 
 
 def group_norm(
@@ -65,9 +65,10 @@ def group_norm(
     [[-1.0, 1.0, -1.0, 1.0]]
     """
     if input.dim() < 2:
-        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.dim()}")
+        raise RuntimeError(f"group_norm: expected an input of at least 2 dimensions, got {input.dim()}")
     if num_groups > 0:
-        _expect_several_values([input.size(0) * input.size(1) // num_groups, num_groups, *input.shape[2:]])
+        values = [input.size(0) * input.size(1) // num_groups, num_groups, *input.shape[2:]]
+        _expect_several_values("group_norm", "group", values, input.shape)
     return pydl.group_norm(input, num_groups, weight, bias, eps)
 
 
@@ -86,7 +87,8 @@ def instance_norm(
         for n in input.shape[2:]:
             values *= n
         if values == 1:
-            raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
+            raise ValueError("instance_norm: expected more than one value a channel of a sample in training, got an "
+                             f"input of shape {list(input.shape)}")
     return pydl.instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, False)
 
 
@@ -102,7 +104,7 @@ def local_response_norm(
     0.5
     """
     if input.dim() < 3:
-        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.dim()} dimensions)")
+        raise ValueError(f"local_response_norm: expected an input of at least 3 dimensions, got {input.dim()}")
     if input.numel() == 0:
         return input
     # Channels are the length of a one-dimensional pool, whose own channels are the positions: they lie together.

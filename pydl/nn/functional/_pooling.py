@@ -99,13 +99,13 @@ def _stride(stride: Size | None) -> Size:
 
 
 # ---- adaptive windows ------------------------------------------------------------------------------------------------
-def _output_size(input: Tensor, size: Sizes, spatial: int) -> Size:
+def _output_size(op: str, input: Tensor, size: Sizes, spatial: int) -> Size:
     """`size` with its Nones replaced by the input's sizes."""
     if size is not None and not isinstance(size, Iterable):
         return size
     size = [None] * spatial if size is None else list(size)
     if input.dim() <= len(size):
-        raise ValueError(f"Input dimension should be at least {len(size) + 1}")
+        raise ValueError(f"{op}: expected an input of at least {len(size) + 1} dimensions, got {input.dim()}")
     return [given if s is None else s for s, given in zip(size, input.shape[-len(size):])]
 
 
@@ -116,33 +116,33 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
     >>> pydl.nn.functional.adaptive_avg_pool2d(pydl.arange(6.0).reshape(1, 2, 3), (1, None)).tolist()
     [[[1.5, 2.5, 3.5]]]
     """
-    return _nn.adaptive_avg_pool2d(input, _output_size(input, output_size, 2))
+    return _nn.adaptive_avg_pool2d(input, _output_size("adaptive_avg_pool2d", input, output_size, 2))
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
     """Means over windows that divide depth, height and width evenly into `output_size`; None keeps a size."""
-    return _nn.adaptive_avg_pool3d(input, _output_size(input, output_size, 3))
+    return _nn.adaptive_avg_pool3d(input, _output_size("adaptive_avg_pool3d", input, output_size, 3))
 
 
 def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Pair:
     """`adaptive_max_pool1d` and the position of each result in its channel, int64."""
-    return pydl.adaptive_max_pool1d(input, _output_size(input, output_size, 1))
+    return pydl.adaptive_max_pool1d(input, _output_size("adaptive_max_pool1d", input, output_size, 1))
 
 
 def adaptive_max_pool2d_with_indices(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Pair:
     """`adaptive_max_pool2d` and the position of each result in its channel, row-major, int64."""
-    return _nn.adaptive_max_pool2d(input, _output_size(input, output_size, 2))
+    return _nn.adaptive_max_pool2d(input, _output_size("adaptive_max_pool2d", input, output_size, 2))
 
 
 def adaptive_max_pool3d_with_indices(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Pair:
     """`adaptive_max_pool3d` and the position of each result in its channel, row-major, int64."""
-    return _nn.adaptive_max_pool3d(input, _output_size(input, output_size, 3))
+    return _nn.adaptive_max_pool3d(input, _output_size("adaptive_max_pool3d", input, output_size, 3))
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Tensor | Pair:
     """Maxima over windows that divide the length evenly into `output_size`; with `return_indices` also positions."""
     pool = pydl.adaptive_max_pool1d if return_indices else _nn._adaptive_max_pool1d
-    return pool(input, _output_size(input, output_size, 1))
+    return pool(input, _output_size("adaptive_max_pool1d", input, output_size, 1))
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Tensor | Pair:
@@ -153,13 +153,13 @@ def adaptive_max_pool2d(input: Tensor, output_size: Sizes, return_indices: bool 
     [[[3.0, 4.0, 5.0]]]
     """
     pool = _nn.adaptive_max_pool2d if return_indices else _nn._adaptive_max_pool2d
-    return pool(input, _output_size(input, output_size, 2))
+    return pool(input, _output_size("adaptive_max_pool2d", input, output_size, 2))
 
 
 def adaptive_max_pool3d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Tensor | Pair:
     """Maxima over windows that divide depth, height and width evenly into `output_size`; None keeps a size."""
     pool = _nn.adaptive_max_pool3d if return_indices else _nn._adaptive_max_pool3d
-    return pool(input, _output_size(input, output_size, 3))
+    return pool(input, _output_size("adaptive_max_pool3d", input, output_size, 3))
 
 
 # ---- power averages --------------------------------------------------------------------------------------------------
@@ -221,14 +221,15 @@ def _unpooled_size(
     else:
         size = list(output_size)[2:] if len(output_size) == spatial + 2 else list(output_size)
         if len(size) != spatial:
-            raise ValueError(f"output_size should be a sequence containing {spatial} or {spatial + 2} elements, "
-                             f"but it has a length of '{len(size)}'")
+            raise ValueError(f"max_unpool{spatial}d: expected an output_size of {spatial} or {spatial + 2} numbers, "
+                             f"got {list(output_size)}")
         for d, (given, usual, s) in enumerate(zip(size, default, step)):
             if not usual - s < given < usual + s:
                 raise ValueError(
-                    f'invalid output_size "{size}" (dim {d} must be between {usual - s} and {usual + s})')
+                    f"max_unpool{spatial}d: expected output_size above {usual - s} and below {usual + s} in dimension "
+                    f"{d}, got {size}")
     if min(size) < 0:
-        raise ValueError(f"max_unpooling: output_size must contain non-negative spatial dimensions, but got {size}")
+        raise ValueError(f"max_unpool{spatial}d: expected non-negative spatial sizes, got {size}")
     return size
 
 

@@ -44,18 +44,18 @@ def reduce_loss(loss: Tensor, reduction: str) -> Tensor:
     raise ValueError(f"loss: expected reduction 'none', 'mean' or 'sum', got {reduction!r}")
 
 
-def weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
+def weighted(op: str, loss: Tensor, weight: Tensor | None) -> Tensor:
     """The loss times a weight per element."""
     if weight is None:
         return loss
     if weight.shape != loss.shape:
-        raise ValueError(f"Weights and input must have the same size. Expected {loss.shape}, got {weight.shape}")
+        raise ValueError(f"{op}: expected weight of shape {list(loss.shape)}, got {list(weight.shape)}")
     return loss * weight
 
 
-def reduce_weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+def reduce_weighted(op: str, loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
     """`reduce_loss` of the weighted loss, whose mean is taken over the weights."""
-    loss = weighted(loss, weight)
+    loss = weighted(op, loss, weight)
     return loss.sum() / weight.sum() if weight is not None and reduction == "mean" else reduce_loss(loss, reduction)
 
 

@@ -38,7 +38,7 @@ def mse_loss(
     check_tensors("mse_loss", input, target)
     warn_if_broadcast("mse_loss", input, target)
     difference = input - target
-    return reduce_weighted(difference * difference, weight, reduction)
+    return reduce_weighted("mse_loss", difference * difference, weight, reduction)
 
 
 def l1_loss(
@@ -53,7 +53,7 @@ def l1_loss(
     reduction = resolve("l1_loss", reduction, size_average, reduce)
     check_tensors("l1_loss", input, target)
     warn_if_broadcast("l1_loss", input, target)
-    return reduce_weighted((input - target).abs(), weight, reduction)
+    return reduce_weighted("l1_loss", (input - target).abs(), weight, reduction)
 
 
 def smooth_l1_loss(
@@ -83,7 +83,7 @@ def huber_loss(
     if delta <= 0:
         raise RuntimeError(f"huber_loss: expected delta > 0, got {delta}")
     warn_if_broadcast("huber_loss", input, target)
-    return reduce_loss(weighted(_huber(input, target, delta), weight), reduction)
+    return reduce_loss(weighted("huber_loss", _huber(input, target, delta), weight), reduction)
 
 
 def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:
@@ -249,7 +249,7 @@ def triplet_margin_loss(
     reduction = resolve("triplet_margin_loss", reduction, size_average, reduce)
     check_tensors("triplet_margin_loss", anchor, positive, negative)
     if margin <= 0:
-        raise ValueError(f"margin must be greater than 0, got {margin}")
+        raise ValueError(f"triplet_margin_loss: expected margin > 0, got {margin}")
     if not anchor.dim() == positive.dim() == negative.dim():
         raise pydl.ShapeError(
             "triplet_margin_loss: expected anchor, positive and negative of the same number of dimensions, got "
@@ -271,7 +271,7 @@ def triplet_margin_with_distance_loss(
     """`triplet_margin_loss` with a distance of one's own; the Euclidean one by default."""
     check_tensors("triplet_margin_with_distance_loss", anchor, positive, negative)
     if margin <= 0:
-        raise ValueError(f"margin must be greater than 0, got {margin}")
+        raise ValueError(f"triplet_margin_with_distance_loss: expected margin > 0, got {margin}")
     distance = pairwise_distance if distance_function is None else distance_function
     return _triplet(distance, anchor, positive, negative, margin, swap, reduction)
 

@@ -76,7 +76,7 @@ def _run_pre_hook(
         return args, kwargs
     if isinstance(changed, tuple) and len(changed) == 2:
         return changed
-    raise RuntimeError(f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+    raise RuntimeError(f"forward pre-hook: expected None or a tuple (new_args, new_kwargs), got {changed}")
 
 
 class _Tap(autograd.Function):

@@ -48,7 +48,7 @@ def save_members(module: Module, destination: dict[str, Any], prefix: str, keep_
 def load_into(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bool) -> IncompatibleKeys:
     """Checks the whole dictionary first and writes after that, so one that does not fit leaves the module as it was."""
     if not isinstance(state_dict, Mapping):
-        raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        raise TypeError(f"load_state_dict: expected a mapping as state_dict, got {type(state_dict).__name__}")
     state_dict = OrderedDict(state_dict)
     missing: list[str] = []
     unexpected: list[str] = []

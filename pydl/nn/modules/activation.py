@@ -490,7 +490,8 @@ class Hardtanh(_Activation):
         self.max_val = max_val if max_value is None else max_value
         self.inplace = inplace
         if self.max_val <= self.min_val:
-            raise AssertionError(f"max_val must be larger than min_val, got {self.max_val} <= {self.min_val}")
+            raise AssertionError(f"{type(self).__name__}: expected max_val above min_val, got {self.max_val} and "
+                                 f"{self.min_val}")
 
     def forward(self, input: Tensor) -> Tensor:
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
@@ -573,5 +574,5 @@ class Softmax2d(_Activation):
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() not in (3, 4):
-            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D instead")
+            raise ValueError(f"Softmax2d: expected a 3D or 4D input, got {list(input.shape)}")
         return F.softmax(input, -3)

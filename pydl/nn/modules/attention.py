@@ -108,8 +108,8 @@ class MultiheadAttention(Module):
         device: Any = None, dtype: Any = None,
     ) -> None:
         if embed_dim <= 0 or num_heads <= 0:
-            raise ValueError(f"embed_dim and num_heads must be greater than 0, got embed_dim={embed_dim} and "
-                             f"num_heads={num_heads} instead")
+            raise ValueError(f"MultiheadAttention: expected positive embed_dim and num_heads, got {embed_dim} and "
+                             f"{num_heads}")
         super().__init__()
         how = {"device": device, "dtype": dtype}
         self.embed_dim = embed_dim
@@ -121,7 +121,8 @@ class MultiheadAttention(Module):
         self.batch_first = batch_first
         self.head_dim = embed_dim // num_heads
         if self.head_dim * num_heads != embed_dim:
-            raise AssertionError(f"embed_dim must be divisible by num_heads, got {embed_dim} and {num_heads}")
+            raise AssertionError(f"MultiheadAttention: expected embed_dim divisible by num_heads, got {embed_dim} and "
+                                 f"{num_heads}")
 
         def weight(*shape: int) -> Parameter:
             return Parameter(pydl.empty(shape, **how))

@@ -66,7 +66,7 @@ class NormWithStatistics(Module):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in self._dims:
             wanted = " or ".join(f"{d}D" for d in self._dims)
-            raise ValueError(f"expected {wanted} input (got {input.dim()}D input)")
+            raise ValueError(f"{type(self).__name__}: expected {wanted} input, got {list(input.shape)}")
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # States of old PyTorch versions lack the counter, and dictionaries do not tell their version.

@@ -29,7 +29,7 @@ class _ModuleSequence(Module):
         n = len(self)
         i = operator.index(index)
         if not -n <= i < n:
-            raise IndexError(f"index {i} is out of range")
+            raise IndexError(f"{type(self).__name__}: expected an index in [{-n}, {n}), got {i}")
         return next(islice(self._module_names, i % n, None))
 
     def __setitem__(self, index: int, module: Module) -> None:
@@ -97,10 +97,10 @@ class Sequential(_ModuleSequence):
     def insert(self, index: int, module: Module) -> Sequential:
         """Adds a module before position `index`."""
         if not isinstance(module, Module):
-            raise AssertionError(f"module should be of type: {Module}")
+            raise AssertionError(f"Sequential.insert: expected a Module, got {type(module).__name__}")
         n = len(self)
         if not -n <= index <= n:
-            raise IndexError(f"Index out of range: {index}")
+            raise IndexError(f"Sequential.insert: expected an index from {-n} to {n}, got {index}")
         modules = list(self)
         modules.insert(index + n if index < 0 else index, module)
         self._renumber(modules)
@@ -120,19 +120,19 @@ class Sequential(_ModuleSequence):
 
     def __add__(self, other: Sequential) -> Sequential:
         if not isinstance(other, Sequential):
-            raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
+            raise ValueError(f"Sequential: expected a Sequential to add, got {type(other).__name__}")
         return Sequential(*self, *other)
 
     def __iadd__(self, other: Sequential) -> Sequential:
         if not isinstance(other, Sequential):
-            raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
+            raise ValueError(f"Sequential: expected a Sequential to add, got {type(other).__name__}")
         return self.extend(other)
 
     def _check_times(self, times: int) -> None:
         if not isinstance(times, int):
-            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(times)}")
+            raise TypeError(f"Sequential: expected an int to multiply by, got {type(times).__name__}")
         if times <= 0:
-            raise ValueError(f"Non-positive multiplication factor {times} for {type(self)}")
+            raise ValueError(f"Sequential: expected a positive int to multiply by, got {times}")
 
     def __mul__(self, times: int) -> Sequential:
         self._check_times(times)
@@ -184,7 +184,7 @@ class ModuleList(_ModuleSequence):
     def extend(self, modules: Iterable[Module]) -> ModuleList:
         """Adds all modules of an iterable at the end."""
         if not isinstance(modules, Iterable):
-            raise TypeError(f"ModuleList.extend should be called with an iterable, but got {type(modules).__name__}")
+            raise TypeError(f"ModuleList.extend: expected an iterable of modules, got {type(modules).__name__}")
         for module in list(modules):
             self.append(module)
         return self
@@ -214,15 +214,14 @@ def _pairs(items: Any, name: str) -> list[tuple[str, Any]]:
     if isinstance(items, Mapping) or hasattr(items, "items"):
         return list(items.items())
     if not isinstance(items, Iterable):
-        raise TypeError(f"{name}.update should be called with an iterable of key/value pairs, but got "
-                        f"{type(items).__name__}")
+        raise TypeError(f"{name}.update: expected an iterable of (key, value) pairs, got {type(items).__name__}")
     pairs = []
     for i, pair in enumerate(items):
         if not isinstance(pair, Iterable):
-            raise TypeError(f"{name} update sequence element #{i} should be Iterable; is {type(pair).__name__}")
+            raise TypeError(f"{name}.update: expected element {i} to be a (key, value) pair, got {type(pair).__name__}")
         pair = tuple(pair)
         if len(pair) != 2:
-            raise ValueError(f"{name} update sequence element #{i} has length {len(pair)}; 2 is required")
+            raise ValueError(f"{name}.update: expected element {i} to have length 2, got {len(pair)}")
         pairs.append(pair)
     return pairs
 
@@ -314,7 +313,7 @@ class ParameterList(Module):
     def _name_at(self, index: int) -> str:
         i = operator.index(index)
         if not -self._size <= i < self._size:
-            raise IndexError(f"index {i} is out of range")
+            raise IndexError(f"ParameterList: expected an index in [{-self._size}, {self._size}), got {i}")
         return str(i % self._size)
 
     def __getitem__(self, index: int | slice) -> Any:
@@ -343,7 +342,7 @@ class ParameterList(Module):
     def extend(self, values: Iterable[Any]) -> ParameterList:
         """Adds all values of an iterable at the end."""
         if not isinstance(values, Iterable) or isinstance(values, Tensor):
-            raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
+            raise TypeError(f"ParameterList.extend: expected an iterable of values, got {type(values).__name__}")
         for value in list(values):
             self.append(value)
         return self
@@ -352,7 +351,7 @@ class ParameterList(Module):
         return "\n".join(f"  ({i}): {_describe(value)}" for i, value in enumerate(self))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("ParameterList should not be called.")
+        raise RuntimeError("ParameterList: expected to be indexed or iterated, got a call")
 
 
 class ParameterDict(Module):
@@ -380,7 +379,7 @@ class ParameterDict(Module):
         if not isinstance(key, str):
             raise TypeError(f"ParameterDict: expected a string as key, got {type(key).__name__}")
         if key not in self._keys and hasattr(self, key):
-            raise KeyError(f"attribute '{key}' already exists")
+            raise KeyError(f"ParameterDict: expected a key that names no attribute of it, got {key!r}")
         self._keys[key] = None
         setattr(self, key, _as_member(value))
 
@@ -455,7 +454,7 @@ class ParameterDict(Module):
         return "\n".join(f"  ({key}): {_describe(value)}" for key, value in self.items())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("ParameterDict should not be called.")
+        raise RuntimeError("ParameterDict: expected to be indexed or iterated, got a call")
 
     def __or__(self, other: ParameterDict) -> ParameterDict:
         merged = self.copy()

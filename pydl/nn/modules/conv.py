@@ -54,10 +54,11 @@ class _ConvNd(Module):
     ) -> None:
         super().__init__()
         if groups <= 0:
-            raise ValueError(f"groups must be a positive integer, got {groups}")
+            raise ValueError(f"{type(self).__name__}: expected positive groups, got {groups}")
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels % groups:
-                raise ValueError(f"{name} must be divisible by groups, got {channels} and {groups}")
+                raise ValueError(f"{type(self).__name__}: expected {name} divisible by groups, got {channels} and "
+                                 f"{groups}")
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = _each(kernel_size, self._axes)
@@ -69,11 +70,13 @@ class _ConvNd(Module):
         self.padding_mode = padding_mode
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
-                raise ValueError(f"Invalid padding string {padding!r}, should be one of 'same', 'valid'")
+                raise ValueError(f"{type(self).__name__}: expected padding 'same', 'valid' or numbers, got {padding!r}")
             if padding == "same" and any(s != 1 for s in self.stride):
-                raise ValueError("padding='same' is not supported for strided convolutions")
+                raise ValueError(f"{type(self).__name__}: expected a stride of 1 with padding 'same', got "
+                                 f"{self.stride}")
         if padding_mode not in MODES:
-            raise ValueError(f"padding_mode must be one of {MODES}, but got padding_mode={padding_mode!r}")
+            raise ValueError(f"{type(self).__name__}: expected a padding_mode of {', '.join(MODES)}, got "
+                             f"{padding_mode!r}")
         self.weight = Parameter(pydl.empty(self._weight_shape(), device=device, dtype=dtype))
         self.register_parameter(
             "bias", Parameter(pydl.empty(out_channels, device=device, dtype=dtype)) if bias else None)
@@ -169,7 +172,7 @@ class _ConvTranspose(_ConvNd):
         dtype: Any = None,
     ) -> None:
         if padding_mode != "zeros":
-            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}, got {padding_mode!r}')
+            raise ValueError(f"{type(self).__name__}: expected padding_mode 'zeros', got {padding_mode!r}")
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, output_padding, groups, bias,
             padding_mode, device, dtype)
@@ -302,11 +305,12 @@ class _LazyConv(LazyModuleMixin):
         if not self.has_uninitialized_params():
             return
         if input.dim() not in (self._axes + 1, self._axes + 2):
-            raise RuntimeError(f"Expected {self._axes + 1}D (unbatched) or {self._axes + 2}D (batched) input to "
-                               f"{type(self).__name__}, but got input of size: {input.shape}")
+            raise RuntimeError(f"{type(self).__name__}: expected a {self._axes + 1}D (unbatched) or {self._axes + 2}D "
+                               f"(batched) input, got {list(input.shape)}")
         self.in_channels = input.shape[-self._axes - 1]
         if self.in_channels % self.groups:
-            raise ValueError(f"in_channels must be divisible by groups, got {self.in_channels} and {self.groups}")
+            raise ValueError(f"{type(self).__name__}: expected in_channels divisible by groups, got "
+                             f"{self.in_channels} and {self.groups}")
         with pydl.no_grad():
             self.weight.materialize(self._weight_shape())
             if self.bias is not None:

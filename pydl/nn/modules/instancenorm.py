@@ -36,8 +36,8 @@ class _InstanceNorm(NormWithStatistics):
         channels = 0 if unbatched else 1
         if input.size(channels) != self.num_features:
             if self.affine:
-                raise ValueError(f"expected input's size at dim={channels} to match num_features "
-                                 f"({self.num_features}), but got: {input.size(channels)}.")
+                raise ValueError(f"{type(self).__name__}: expected {self.num_features} channels (num_features) in "
+                                 f"dimension {channels}, got {input.size(channels)}")
             warnings.warn(
                 f"input's size at dim={channels} does not match num_features. You can silence this warning by not "
                 "passing in num_features, which is not used because affine=False",

@@ -40,7 +40,8 @@ class LazyModuleMixin:
 def _initialize(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     module.initialize_parameters(*args, **kwargs)
     if module.has_uninitialized_params():
-        raise RuntimeError(f"module {module._get_name()} has not been fully initialized")
+        raise RuntimeError(f"{module._get_name()}: expected initialize_parameters to give every parameter and buffer a "
+                           "shape, got some without")
     module._first_call.remove()
     del module._first_call
     if module.cls_to_become is not None:

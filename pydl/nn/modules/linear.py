@@ -127,7 +127,7 @@ class Bilinear(Module):
     ) -> None:
         super().__init__()
         if in1_features <= 0:
-            raise ValueError(f"in1_features must be > 0, but got {in1_features}")
+            raise ValueError(f"Bilinear: expected positive in1_features, got {in1_features}")
         self.in1_features = in1_features
         self.in2_features = in2_features
         self.out_features = out_features
@@ -187,11 +187,11 @@ class Unflatten(Module):
             raise TypeError(f"Unflatten: expected an integer as dim, got {type(dim).__name__}")
         if not isinstance(unflattened_size, (tuple, list)):
             raise TypeError(
-                f"unflattened_size must be a tuple of ints, but found type {type(unflattened_size).__name__}")
+                f"Unflatten: expected a tuple of integers as unflattened_size, got {type(unflattened_size).__name__}")
         for i, size in enumerate(unflattened_size):
             if not isinstance(size, int):
-                raise TypeError(f"unflattened_size must be tuple of ints, but found element of type "
-                                f"{type(size).__name__} at pos {i}")
+                raise TypeError(f"Unflatten: expected integers in unflattened_size, got {type(size).__name__} at "
+                                f"position {i}")
         self.dim = dim
         self.unflattened_size = unflattened_size
 

@@ -107,7 +107,7 @@ class HuberLoss(_Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         if not isinstance(delta, (float, int)):
-            raise TypeError(f"delta must be a float or int, got: {type(delta)}")
+            raise TypeError(f"HuberLoss: expected delta to be a number, got {type(delta).__name__}")
         super().__init__(reduction=reduction)
         self.delta = delta
 
@@ -383,10 +383,9 @@ class MultiMarginLoss(_WeightedLoss):
         reduction: str = "mean",
     ) -> None:
         if p not in (1, 2):
-            raise ValueError("only p == 1 and p == 2 supported")
+            raise ValueError(f"MultiMarginLoss: expected p to be 1 or 2, got {p}")
         if weight is not None and weight.dim() != 1:
-            raise ValueError(
-                f"MultiMarginLoss: expected weight to be None or 1D tensor, got {weight.dim()}D instead")
+            raise ValueError(f"MultiMarginLoss: expected weight of one dimension or None, got {list(weight.shape)}")
         super().__init__(weight, size_average, reduce, reduction)
         self.p = p
         self.margin = margin
@@ -470,7 +469,7 @@ class TripletMarginLoss(_Loss):
         reduction: str = "mean",
     ) -> None:
         if margin <= 0:
-            raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {margin} instead")
+            raise ValueError(f"TripletMarginLoss: expected a positive margin, got {margin}")
         super().__init__(size_average, reduce, reduction)
         self.margin = margin
         self.p = p
@@ -502,8 +501,7 @@ class TripletMarginWithDistanceLoss(_Loss):
         reduction: str = "mean",
     ) -> None:
         if margin <= 0:
-            raise ValueError(
-                f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} instead")
+            raise ValueError(f"TripletMarginWithDistanceLoss: expected a positive margin, got {margin}")
         super().__init__(reduction=reduction)
         self.distance_function = PairwiseDistance() if distance_function is None else distance_function
         self.margin = margin

@@ -83,7 +83,8 @@ class Module:
         kind = _kind_of(value)
         if "_module_names" not in attributes:
             if kind is not None:
-                raise AttributeError(f"cannot assign {_WORDS[kind]} before Module.__init__() call")
+                raise AttributeError(f"{type(self).__name__}: expected Module.__init__() to be called first, got "
+                                     f"{_WORDS[kind]} {name!r} before it")
             object.__setattr__(self, name, value)
             return
         if kind is None:
@@ -100,12 +101,11 @@ class Module:
         attributes = self.__dict__
         if value is not None:
             if name in attributes["_parameter_names"]:
-                raise TypeError(_cannot_assign(value, f"as parameter '{name}' (pydl.nn.Parameter or None expected)"))
+                raise TypeError(_unlike(self, "a Parameter", f"parameter {name!r}", value))
             if name in attributes["_module_names"]:
-                raise TypeError(_cannot_assign(value, f"as child module '{name}' (pydl.nn.Module or None expected)"))
+                raise TypeError(_unlike(self, "a Module", f"submodule {name!r}", value))
             if name in attributes["_buffer_names"] and not isinstance(value, Tensor):
-                raise TypeError(_cannot_assign(
-                    value, f"as buffer '{name}' (pydl.nn.Buffer, pydl.Tensor or None expected)"))
+                raise TypeError(_unlike(self, "a Tensor", f"buffer {name!r}", value))
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -118,14 +118,10 @@ class Module:
         self._check_name("parameter", "_parameter_names", name)
         if param is not None:
             if not isinstance(param, Parameter):
-                raise TypeError(_cannot_assign(
-                    param, f"object to parameter '{name}' (pydl.nn.Parameter or None required)"))
+                raise TypeError(_unlike(self, "a Parameter", f"parameter {name!r}", param))
             if not param.is_leaf:
-                raise ValueError(
-                    f"Cannot assign non-leaf Tensor to parameter '{name}'. "
-                    f"Model parameters must be created explicitly. "
-                    f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
-                )
+                raise ValueError(f"{type(self).__name__}: expected a leaf as parameter {name!r}, got the result of an "
+                                 "operation (which belongs in forward)")
         self._parameter_names[name] = True
         self.__dict__[name] = param
 
@@ -133,14 +129,14 @@ class Module:
         """Adds a tensor to the module's state that is not trained; in `state_dict` if `persistent`."""
         self._check_name("buffer", "_buffer_names", name)
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(_cannot_assign(tensor, f"object to buffer '{name}' (pydl Tensor or None required)"))
+            raise TypeError(_unlike(self, "a Tensor", f"buffer {name!r}", tensor))
         self._buffer_names[name] = persistent
         self.__dict__[name] = tensor
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Adds a submodule under `name`."""
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{_typename(module)} is not a Module subclass")
+            raise TypeError(_unlike(self, "a Module", f"submodule {name!r}", module))
         self._check_name("module", "_module_names", name)
         self._module_names[name] = True
         self.__dict__[name] = module
@@ -151,61 +147,64 @@ class Module:
 
     def _check_name(self, what: str, kind: str, name: str) -> None:
         if kind not in self.__dict__:
-            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+            raise AttributeError(f"{type(self).__name__}: expected Module.__init__() to be called first, got {what} "
+                                 f"{name!r} before it")
         if not isinstance(name, str):
-            raise TypeError(f"{what} name should be a string. Got {_typename(name)}")
+            raise TypeError(f"{type(self).__name__}: expected a string as the name of a {what}, got {_typename(name)}")
         if hasattr(self, name) and name not in self.__dict__[kind]:
-            raise KeyError(f"attribute '{name}' already exists")
+            raise KeyError(f"{type(self).__name__}: expected a name for a {what} that no attribute has, got {name!r}")
         if "." in name:
-            raise KeyError(f'{what} name can\'t contain ".", got: {name}')
+            raise KeyError(f"{type(self).__name__}: expected the name of a {what} without dots, got {name!r}")
         if name == "":
-            raise KeyError(f'{what} name can\'t be empty string ""')
+            raise KeyError(f"{type(self).__name__}: expected a name for a {what}, got ''")
 
     def get_submodule(self, target: str) -> Module:
         """The module at a dotted path below this one; the empty path is the module itself."""
         module = self
         for atom in target.split(".") if target else ():
             if not hasattr(module, atom):
-                raise AttributeError(f"{module._get_name()} has no attribute `{atom}`")
+                raise AttributeError(f"{module._get_name()}: expected a submodule {atom!r}, got none of that name")
             module = getattr(module, atom)
             if not isinstance(module, Module):
-                raise AttributeError(f"`{atom}` is not an nn.Module")
+                raise AttributeError(f"{type(self).__name__}: expected a Module at {target!r}, got "
+                                     f"{_typename(module)} as {atom!r}")
         return module
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Puts `module` at a dotted path; with `strict` only where a module already is."""
         if target == "":
-            raise ValueError("Cannot set the submodule without a target name!")
+            raise ValueError("set_submodule: expected the path of a submodule, got ''")
         if not isinstance(module, Module):
-            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+            raise ValueError(f"set_submodule: expected a Module, got {_typename(module)}")
         path, _, name = target.rpartition(".")
         parent = self.get_submodule(path)
         if strict and not hasattr(parent, name):
-            raise AttributeError(f"{parent._get_name()} has no attribute `{name}`")
+            raise AttributeError(f"{parent._get_name()}: expected a submodule {name!r}, got none of that name")
         if hasattr(parent, name) and not isinstance(getattr(parent, name), Module):
-            raise AttributeError(f"`{name}` is not an nn.Module")
+            raise AttributeError(f"set_submodule: expected a Module at {target!r}, got "
+                                 f"{_typename(getattr(parent, name))}")
         setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path."""
-        return self._get_member(target, Parameter, "an nn.Parameter")
+        return self._get_member(target, Parameter, "a Parameter")
 
     def get_buffer(self, target: str) -> Tensor:
         """The buffer at a dotted path."""
         path, _, name = target.rpartition(".")
         buffer = self._get_member(target, Tensor, "a buffer")
         if name not in self.get_submodule(path)._buffer_names:
-            raise AttributeError(f"`{name}` is not a buffer")
+            raise AttributeError(f"{type(self).__name__}: expected a buffer at {target!r}, got {_typename(buffer)}")
         return buffer
 
     def _get_member(self, target: str, cls: type, what: str) -> Any:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if not hasattr(module, name):
-            raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
+            raise AttributeError(f"{module._get_name()}: expected {what} {name!r}, got none of that name")
         member = getattr(module, name)
         if not isinstance(member, cls):
-            raise AttributeError(f"`{name}` is not {what}")
+            raise AttributeError(f"{type(self).__name__}: expected {what} at {target!r}, got {_typename(member)}")
         return member
 
     # -- iteration ----------------------------------------------------------------------------------------------------
@@ -289,7 +288,7 @@ class Module:
     def train(self: Self, mode: bool = True) -> Self:
         """Sets `training` here and in all submodules, which dropout and the like look at."""
         if not isinstance(mode, bool):
-            raise ValueError("training mode is expected to be boolean")
+            raise ValueError(f"train: expected mode to be a bool, got {mode!r}")
         self.training = mode
         for module in self.children():
             module.train(mode)
@@ -350,7 +349,7 @@ class Module:
             raise TypeError(f"Module.to: expected memory_format to be a pydl.memory_format, got {memory_format!r}")
         device, dtype, non_blocking = _parse_to(*args, **kwargs)
         if dtype is not None and not dtype.is_floating_point:
-            raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
+            raise TypeError(f"Module.to: expected a floating point dtype, got {dtype}")
 
         def convert(tensor: Tensor) -> Tensor:
             return tensor.to(device, dtype if tensor.is_floating_point() else None, non_blocking)
@@ -415,7 +414,7 @@ class Module:
         if hooks is not None:
             for hook in list(hooks.state_dict.values()):
                 if hook(self, destination, prefix, {}) is not None:
-                    raise RuntimeError("state_dict post-hook must return None")
+                    raise RuntimeError("state_dict post-hook: expected None, got a value")
         return destination
 
     def load_state_dict(
@@ -560,7 +559,7 @@ def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHan
     return _add_to_every(EVERY_MODULE.backward, hook)
 
 
-_WORDS = {"_parameter_names": "parameters", "_buffer_names": "buffer", "_module_names": "module"}
+_WORDS = {"_parameter_names": "parameter", "_buffer_names": "buffer", "_module_names": "module"}
 
 
 def _kind_of(value: Any) -> str | None:
@@ -576,8 +575,8 @@ def _typename(value: Any) -> str:
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _cannot_assign(value: Any, where: str) -> str:
-    return f"cannot assign '{_typename(value)}' {where}"
+def _unlike(module: Module, wanted: str, place: str, value: Any) -> str:
+    return f"{type(module).__name__}: expected {wanted} or None as {place}, got {_typename(value)}"
 
 
 def _indent(text: str) -> str:

@@ -66,7 +66,8 @@ class _CircularPad(_Pad):
     def forward(self, input: Tensor) -> Tensor:
         dims = self._dims
         if input.dim() not in (dims + 1, dims + 2):
-            raise ValueError(f"expected {dims + 1}D or {dims + 2}D input (got {input.dim()}D input)")
+            raise ValueError(f"{type(self).__name__}: expected {dims + 1}D or {dims + 2}D input, got "
+                             f"{list(input.shape)}")
         return super().forward(input)
 
 

@@ -45,27 +45,28 @@ class RNNBase(Module):
     ) -> None:
         super().__init__()
         if mode not in _GATES:
-            raise ValueError(f"Unrecognized RNN mode: {mode}")
+            raise ValueError(f"{type(self).__name__}: expected a mode of {', '.join(_GATES)}, got {mode!r}")
         if isinstance(dropout, bool) or not isinstance(dropout, numbers.Real) or not 0 <= dropout <= 1:
-            raise ValueError("dropout should be a number in range [0, 1] representing the probability of an element "
-                             f"being zeroed, got {dropout!r}")
+            raise ValueError(f"{type(self).__name__}: expected dropout to be a number from 0 to 1, got {dropout!r}")
         if dropout > 0 and num_layers == 1:
             warnings.warn("dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
                           f"num_layers greater than 1, but got dropout={dropout} and num_layers={num_layers}",
                           stacklevel=3)
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if not isinstance(size, int):
-                raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
+                raise TypeError(f"{type(self).__name__}: expected {name} to be an int, got {type(size).__name__}")
         if input_size <= 0:
-            raise ValueError("input_size must be greater than zero")
+            raise ValueError(f"{type(self).__name__}: expected a positive input_size, got {input_size}")
         if hidden_size <= 0:
-            raise ValueError("hidden_size must be greater than zero")
+            raise ValueError(f"{type(self).__name__}: expected a positive hidden_size, got {hidden_size}")
         if num_layers <= 0:
-            raise ValueError("num_layers must be greater than zero")
+            raise ValueError(f"{type(self).__name__}: expected a positive num_layers, got {num_layers}")
         if proj_size < 0:
-            raise ValueError("proj_size should be a positive integer or zero to disable projections")
+            raise ValueError(f"{type(self).__name__}: expected a proj_size of at least 0 (no projection), got "
+                             f"{proj_size}")
         if proj_size >= hidden_size:
-            raise ValueError("proj_size has to be smaller than hidden_size")
+            raise ValueError(f"{type(self).__name__}: expected proj_size below hidden_size, got {proj_size} and "
+                             f"{hidden_size}")
         self.mode = mode
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -128,21 +129,22 @@ class RNNBase(Module):
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Raises for an input of another dtype, number of dimensions or size than the layer's."""
         if input.dtype != self.weight_ih_l0.dtype:
-            raise ValueError(
-                f"RNN input dtype ({input.dtype}) does not match weight dtype ({self.weight_ih_l0.dtype}).")
+            raise ValueError(f"{type(self).__name__}: expected input of the weights' dtype {self.weight_ih_l0.dtype}, "
+                             f"got {input.dtype}")
         expected = 2 if batch_sizes is not None else 3
         if input.dim() != expected:
-            raise RuntimeError(f"input must have {expected} dimensions, got {input.dim()}")
+            raise RuntimeError(f"{type(self).__name__}: expected an input of {expected} dimensions, got "
+                               f"{list(input.shape)}")
         if self.input_size != input.size(-1):
-            raise RuntimeError(
-                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.size(-1)}")
+            raise RuntimeError(f"{type(self).__name__}: expected an input of {self.input_size} features (input_size), "
+                               f"got {input.size(-1)}")
 
     def check_hidden_size(
-        self, hx: Tensor, expected_hidden_size: tuple[int, ...], msg: str = "Expected hidden size {}, got {}"
+        self, hx: Tensor, expected_hidden_size: tuple[int, ...], msg: str = "expected a state of shape {}, got {}"
     ) -> None:
         """Raises for a state of another shape."""
         if tuple(hx.shape) != expected_hidden_size:
-            raise RuntimeError(msg.format(expected_hidden_size, list(hx.shape)))
+            raise RuntimeError(f"{type(self).__name__}: " + msg.format(list(expected_hidden_size), list(hx.shape)))
 
     def permute_hidden(self, hx: Any, permutation: Tensor | None) -> Any:
         """States with their sequences in another order."""
@@ -168,16 +170,14 @@ class RNNBase(Module):
         wanted = 3 if batched else 2
         for state in states:
             if state.dim() != wanted:
-                kind = "batched 3-D" if batched else "unbatched 2-D"
-                names = "hx and cx should also be" if len(sizes) == 2 else "hx should also be"
-                dims = ", ".join(str(s.dim()) for s in states)
-                raise RuntimeError(f"For {kind} input, {names} {wanted}-D but got ({dims})-D "
-                                   f"{'tensors' if len(sizes) == 2 else 'tensor'}")
+                kind, names = "a batched" if batched else "an unbatched", "h_0 and c_0" if len(sizes) == 2 else "h_0"
+                dims = " and ".join(f"{s.dim()}D" for s in states)
+                raise RuntimeError(
+                    f"{type(self).__name__}: expected {wanted}D {names} for {kind} input, got {dims}")
         if not batched:
             states = tuple(state.unsqueeze(1) for state in states)
-        for name, state, size in zip(("hidden[0]", "hidden[1]") if len(sizes) == 2 else ("hidden",), states, sizes,
-                                     strict=True):
-            self.check_hidden_size(state, (cells, batch, size), f"Expected {name} size {{}}, got {{}}")
+        for name, state, size in zip(("h_0", "c_0")[:len(sizes)], states, sizes, strict=True):
+            self.check_hidden_size(state, (cells, batch, size), f"expected {name} of shape {{}}, got {{}}")
         return states
 
     def _call(self, *args: Any, **options: Any) -> tuple[Tensor, ...]:
@@ -192,7 +192,7 @@ class RNNBase(Module):
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx, lengths)
         if input.dim() not in (2, 3):
-            raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {input.dim()}D instead")
+            raise ValueError(f"{type(self).__name__}: expected a 2D or 3D input, got {list(input.shape)}")
         batched = input.dim() == 3
         batch_dim = 0 if self.batch_first else 1
         if not batched:
@@ -249,7 +249,7 @@ class RNN(RNNBase):
     ) -> None:
         _check_no_projection("RNN", proj_size)
         if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+            raise ValueError(f"RNN: expected nonlinearity 'tanh' or 'relu', got {nonlinearity!r}")
         super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, bias, batch_first, dropout,
                          bidirectional, 0, device, dtype)
         self.nonlinearity = nonlinearity
@@ -358,7 +358,7 @@ class RNNCellBase(Module):
     def _step(self, operator: Callable[..., Any], input: Tensor, states: tuple[Tensor | None, ...]) -> Any:
         name = type(self).__name__
         if input.dim() not in (1, 2):
-            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
+            raise ValueError(f"{name}: expected a 1D or 2D input, got {list(input.shape)}")
         if input.size(-1) != self.input_size:
             raise pydl.ShapeError(f"{name}: expected an input of {self.input_size} features, got {list(input.shape)}")
         batched = input.dim() == 2
@@ -406,7 +406,7 @@ class RNNCell(RNNCellBase):
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         if self.nonlinearity not in ("tanh", "relu"):
-            raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
+            raise RuntimeError(f"RNNCell: expected nonlinearity 'tanh' or 'relu', got {self.nonlinearity!r}")
         return self._step(getattr(pydl, f"rnn_{self.nonlinearity}_cell"), input, (hx,))
 
 

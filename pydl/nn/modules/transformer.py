@@ -31,7 +31,8 @@ class _FeedForward(Module):
         if not isinstance(activation, str):
             return activation
         if activation not in ("relu", "gelu"):
-            raise RuntimeError(f"activation should be relu/gelu, not {activation}")
+            raise RuntimeError(f"{type(self).__name__}: expected activation 'relu', 'gelu' or a function, got "
+                               f"{activation!r}")
         return getattr(F, activation)
 
     def _feed_forward(self, x: Tensor) -> Tensor:
@@ -261,9 +262,11 @@ class Transformer(Module):
     ) -> Tensor:
         batch = 0 if self.batch_first else 1
         if src.dim() == 3 and src.size(batch) != tgt.size(batch):
-            raise RuntimeError("the batch number of src and tgt must be equal")
+            raise RuntimeError(f"Transformer: expected src and tgt of one batch size, got {src.size(batch)} and "
+                               f"{tgt.size(batch)}")
         if src.size(-1) != self.d_model or tgt.size(-1) != self.d_model:
-            raise RuntimeError("the feature number of src and tgt must be equal to d_model")
+            raise RuntimeError(f"Transformer: expected src and tgt of {self.d_model} features (d_model), got "
+                               f"{src.size(-1)} and {tgt.size(-1)}")
         memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
         return self.decoder(
             tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,

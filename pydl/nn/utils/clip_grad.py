@@ -38,11 +38,8 @@ def get_total_norm(
             norms = [pydl.linalg.vector_norm(tensor, norm_type) for tensor in tensors]
             total = pydl.linalg.vector_norm(pydl.stack(norms), norm_type)
     if error_if_nonfinite and not pydl.isfinite(total):
-        raise RuntimeError(
-            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
-            "clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
-            "`error_if_nonfinite=False`"
-        )
+        raise RuntimeError(f"get_total_norm: expected a finite norm of order {norm_type} (or error_if_nonfinite=False),"
+                           f" got {total.item()}")
     return total
 
 

@@ -23,7 +23,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """Makes the parameters views of consecutive pieces of `vec`. Pieces that are missing raise before any write."""
     if not isinstance(vec, Tensor):
-        raise TypeError(f"expected pydl.Tensor, but got: {type(vec).__name__}")
+        raise TypeError(f"vector_to_parameters: expected a Tensor, got {type(vec).__name__}")
     parameters = list(parameters)
     total = sum(param.numel() for param in parameters)
     if vec.dim() != 1 or vec.numel() < total:

@@ -59,10 +59,10 @@ def spectral_norm(
     if n_power_iterations <= 0:
         raise ValueError(f"spectral_norm: expected n_power_iterations > 0, got {n_power_iterations}")
     if _hooks_of(module, name):
-        raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name}")
+        raise RuntimeError(f"spectral_norm: expected a parameter without spectral_norm, got {name!r}, which has it")
     weight = module._parameters[name]
     if weight is None:
-        raise ValueError(f"`SpectralNorm` cannot be applied as parameter `{name}` is None")
+        raise ValueError(f"spectral_norm: expected a tensor as parameter {name!r}, got None")
     if dim is None:
         dim = 1 if isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)) else 0
     hook = _SpectralNorm(name, n_power_iterations, dim, eps)
@@ -85,4 +85,5 @@ def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
             delattr(module, member)
         module.register_parameter(name, Parameter(weight))
         return module
-    raise ValueError(f"spectral_norm of '{name}' not found in {module}")
+    raise ValueError(f"remove_spectral_norm: expected a parameter with spectral_norm, got {name!r} of "
+                     f"{type(module).__name__}")

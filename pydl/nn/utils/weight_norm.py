@@ -57,7 +57,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         stacklevel=2,
     )
     if _hooks_of(module, name):
-        raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
+        raise RuntimeError(f"weight_norm: expected a parameter without weight_norm, got {name!r}, which has it")
     hook = _WeightNorm(name, -1 if dim is None else dim)
     weight = getattr(module, name).detach()
     delattr(module, name)
@@ -77,4 +77,5 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
             delattr(module, member)
         module.register_parameter(name, Parameter(weight))
         return module
-    raise ValueError(f"weight_norm of '{name}' not found in {module}")
+    raise ValueError(f"remove_weight_norm: expected a parameter with weight_norm, got {name!r} of "
+                     f"{type(module).__name__}")

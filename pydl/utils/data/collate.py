@@ -52,8 +52,10 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, Mapping):
         return _same_mapping(first, {key: default_collate([sample[key] for sample in batch]) for key in first})
     if isinstance(first, Sequence):
-        if any(len(sample) != len(first) for sample in batch):
-            raise RuntimeError("each element in list of batch should be of equal size")
+        for sample in batch:
+            if len(sample) != len(first):
+                raise RuntimeError(
+                    f"default_collate: expected samples of one length, got {len(first)} and {len(sample)}")
         return _same_sequence(first, [default_collate(column) for column in zip(*batch)])
     raise TypeError(
         "default_collate: expected tensors, arrays, numbers, strings, or dicts, tuples and lists of them, got "

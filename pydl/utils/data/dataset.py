@@ -60,8 +60,10 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     def __init__(self, *tensors: Tensor) -> None:
         if not tensors:
             raise ValueError("TensorDataset: expected at least one tensor, got none")
-        if any(tensor.size(0) != tensors[0].size(0) for tensor in tensors):
-            raise AssertionError("Size mismatch between tensors")
+        for tensor in tensors:
+            if tensor.size(0) != tensors[0].size(0):
+                raise AssertionError(
+                    f"TensorDataset: expected tensors of one length, got {tensors[0].size(0)} and {tensor.size(0)}")
         self.tensors = tensors
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
@@ -94,10 +96,12 @@ class StackDataset(Dataset[Any]):
         self.datasets: tuple[Dataset[Any], ...] | dict[str, Dataset[Any]] = args or kwargs
         parts = self._parts()
         if not parts:
-            raise ValueError("At least one dataset should be passed")
+            raise ValueError("StackDataset: expected at least one data set, got none")
         self._length = _count(parts[0])
-        if any(_count(part) != self._length for part in parts):
-            raise ValueError("Size mismatch between datasets")
+        for part in parts:
+            if _count(part) != self._length:
+                raise ValueError(
+                    f"StackDataset: expected data sets of one length, got {self._length} and {_count(part)}")
 
     def _parts(self) -> list[Dataset[Any]]:
         return list(self.datasets.values() if isinstance(self.datasets, dict) else self.datasets)
@@ -123,7 +127,8 @@ def samples(dataset: Dataset[Any], indices: Sequence[int]) -> list[Any]:
         return [dataset[index] for index in indices]
     found = get_all(indices)
     if len(found) != len(indices):
-        raise ValueError(f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(found)}")
+        raise ValueError(
+            f"{type(dataset).__name__}.__getitems__: expected {len(indices)} samples, got {len(found)}")
     return found
 
 
@@ -133,15 +138,15 @@ class ConcatDataset(Dataset[T]):
     def __init__(self, datasets: Iterable[Dataset[T]]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
-            raise AssertionError("datasets should not be an empty iterable")
+            raise AssertionError("ConcatDataset: expected at least one data set, got none")
         if any(isinstance(part, IterableDataset) for part in self.datasets):
-            raise AssertionError("ConcatDataset does not support IterableDataset")
+            raise AssertionError("ConcatDataset: expected data sets with indices, got an IterableDataset")
         self.cumulative_sizes = list(itertools.accumulate(map(_count, self.datasets)))
 
     def __getitem__(self, index: int) -> T:
         if index < 0:
             if -index > len(self):
-                raise ValueError("absolute value of index should not exceed dataset length")
+                raise ValueError(f"ConcatDataset: expected an index of at least {-len(self)}, got {index}")
             index += len(self)
         part = bisect.bisect_right(self.cumulative_sizes, index)
         if part == len(self.datasets):
@@ -161,7 +166,7 @@ class ChainDataset(IterableDataset[Any]):
     def _checked(self) -> Iterator[IterableDataset[Any]]:
         for part in self.datasets:
             if not isinstance(part, IterableDataset):
-                raise AssertionError("ChainDataset only supports IterableDataset")
+                raise AssertionError(f"ChainDataset: expected an IterableDataset, got {type(part).__name__}")
             yield part
 
     def __iter__(self) -> Iterator[Any]:
@@ -179,7 +184,8 @@ class Subset(Dataset[T]):
         overridden = type(self).__getitem__ is not Subset.__getitem__
         if overridden and type(self).__getitems__ is Subset.__getitems__:
             raise NotImplementedError(
-                f"{type(self).__name__} overrides __getitem__ but not __getitems__, which the DataLoader asks first"
+                f"{type(self).__name__}: expected an own __getitems__, which the DataLoader asks first, got an own "
+                "__getitem__ alone"
             )
         self.dataset = dataset
         self.indices = indices
@@ -220,7 +226,7 @@ def random_split(
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
         for i, fraction in enumerate(lengths):
             if not 0 <= fraction <= 1:
-                raise ValueError(f"Fraction at index {i} is not between 0 and 1")
+                raise ValueError(f"random_split: expected fractions in [0, 1], got {fraction} at index {i}")
         counts = [math.floor(total * fraction) for fraction in lengths]
         for i in range(total - sum(counts)):
             counts[i % len(counts)] += 1
@@ -229,7 +235,7 @@ def random_split(
                 warnings.warn(f"Length of split at index {i} is 0. This might result in an empty dataset.",
                               stacklevel=2)
     if sum(counts) != total:
-        raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
+        raise ValueError(f"random_split: expected lengths that add up to {total}, got {list(lengths)}")
     order = pydl.randperm(total, generator=generator).tolist()
     ends = itertools.accumulate(counts)
     return [Subset(dataset, order[end - count : end]) for end, count in zip(ends, counts)]

@@ -95,20 +95,17 @@ class DataLoader:
         in_order: bool = True,
     ) -> None:
         if num_workers < 0:
-            raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.")
+            raise ValueError(f"DataLoader: expected num_workers of at least 0, got {num_workers}")
         if timeout < 0:
-            raise ValueError("timeout option should be non-negative")
+            raise ValueError(f"DataLoader: expected a timeout of at least 0, got {timeout}")
         if num_workers == 0 and prefetch_factor is not None:
-            raise ValueError(
-                "prefetch_factor option could only be specified in multiprocessing."
-                "let num_workers > 0 to enable multiprocessing, otherwise set prefetch_factor to None."
-            )
+            raise ValueError(f"DataLoader: expected prefetch_factor=None with num_workers=0, got {prefetch_factor}")
         if prefetch_factor is not None and prefetch_factor < 1:
             raise ValueError(f"DataLoader: expected prefetch_factor of at least 1, got {prefetch_factor}")
         if persistent_workers and num_workers == 0:
-            raise ValueError("persistent_workers option needs num_workers > 0")
+            raise ValueError("DataLoader: expected num_workers above 0 with persistent_workers=True, got 0")
         if not in_order:
-            raise NotImplementedError("DataLoader: expected in_order=True, batches come in order")
+            raise NotImplementedError(f"DataLoader: expected in_order=True, batches come in order, got {in_order}")
         if pin_memory or pin_memory_device:
             warnings.warn("DataLoader: memory is not pinned, there is no accelerator", stacklevel=2)
 
@@ -116,19 +113,18 @@ class DataLoader:
         if self._iterable:
             for name, given in (("shuffle", shuffle or None), ("sampler", sampler), ("batch_sampler", batch_sampler)):
                 if given is not None:
-                    raise ValueError(
-                        f"DataLoader with IterableDataset: expected unspecified {name} option, but got {name}={given}"
-                    )
+                    raise ValueError(f"DataLoader: expected no {name} with an IterableDataset, got {given!r}")
         if sampler is not None and shuffle:
-            raise ValueError("sampler option is mutually exclusive with shuffle")
+            raise ValueError("DataLoader: expected a sampler or shuffle=True, got both")
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
                 raise ValueError(
-                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
+                    "DataLoader: expected no batch_size, shuffle, sampler or drop_last with a batch_sampler, got "
+                    f"batch_size={batch_size}, shuffle={shuffle}, sampler={sampler}, drop_last={drop_last}"
                 )
             batch_size = None
         elif batch_size is None and drop_last:
-            raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
+            raise ValueError("DataLoader: expected drop_last=False with batch_size=None, got drop_last=True")
         if sampler is None and not self._iterable:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         if batch_size is not None:
@@ -163,11 +159,12 @@ class DataLoader:
     @multiprocessing_context.setter
     def multiprocessing_context(self, context: Any) -> None:
         if context is not None:
-            raise NotImplementedError("DataLoader: expected no multiprocessing_context, workers are threads")
+            raise NotImplementedError(
+                f"DataLoader: expected no multiprocessing_context, workers are threads, got {context!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in FIXED and getattr(self, "_initialized", False):
-            raise ValueError(f"{name} attribute should not be set after {type(self).__name__} is initialized")
+            raise ValueError(f"{type(self).__name__}: expected no new {name} after it was made, got {value!r}")
         super().__setattr__(name, value)
 
     def __iter__(self) -> Iterator[Any]:
@@ -390,7 +387,7 @@ class _Prefetching:
             if batch.done():
                 raise
             self.close()
-            raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds") from error
+            raise RuntimeError(f"DataLoader: expected a batch within {self._timeout} seconds, got none") from error
         if made is _END:
             self.close()
             raise StopIteration

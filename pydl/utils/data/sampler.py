@@ -17,9 +17,9 @@ __all__ = [
 T = TypeVar("T", covariant=True)
 
 
-def _checked_count(name: str, value: Any) -> int:
+def _checked_count(op: str, name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise ValueError(f"{name} should be a positive integer value, but got {name}={value}")
+        raise ValueError(f"{op}: expected a positive integer {name}, got {value!r}")
     return value
 
 
@@ -64,8 +64,8 @@ class RandomSampler(Sampler[int]):
         self._num_samples = num_samples
         self.generator = generator
         if not isinstance(replacement, bool):
-            raise TypeError(f"replacement should be a boolean value, but got replacement={replacement}")
-        _checked_count("num_samples", self.num_samples)
+            raise TypeError(f"RandomSampler: expected replacement to be a bool, got {replacement!r}")
+        _checked_count("RandomSampler", "num_samples", self.num_samples)
 
     @property
     def num_samples(self) -> int:
@@ -122,13 +122,12 @@ class WeightedRandomSampler(Sampler[int]):
         generator: Generator | None = None,
     ) -> None:
         if not isinstance(replacement, bool):
-            raise ValueError(f"replacement should be a boolean value, but got replacement={replacement}")
+            raise ValueError(f"WeightedRandomSampler: expected replacement to be a bool, got {replacement!r}")
         self.weights = pydl.as_tensor(weights, dtype=pydl.float64)
         if self.weights.dim() != 1:
             raise ValueError(
-                f"weights should be a 1d sequence but given weights have shape {tuple(self.weights.shape)}"
-            )
-        self.num_samples = _checked_count("num_samples", num_samples)
+                f"WeightedRandomSampler: expected weights of one dimension, got shape {list(self.weights.shape)}")
+        self.num_samples = _checked_count("WeightedRandomSampler", "num_samples", num_samples)
         self.replacement = replacement
         self.generator = generator
 
@@ -150,9 +149,9 @@ class BatchSampler(Sampler[list[int]]):
 
     def __init__(self, sampler: Sampler[int] | Iterable[int], batch_size: int, drop_last: bool) -> None:
         if not isinstance(drop_last, bool):
-            raise ValueError(f"drop_last should be a boolean value, but got drop_last={drop_last}")
+            raise ValueError(f"BatchSampler: expected drop_last to be a bool, got {drop_last!r}")
         self.sampler = sampler
-        self.batch_size = _checked_count("batch_size", batch_size)
+        self.batch_size = _checked_count("BatchSampler", "batch_size", batch_size)
         self.drop_last = drop_last
 
     def __iter__(self) -> Iterator[list[int]]:
