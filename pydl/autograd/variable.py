@@ -22,6 +22,7 @@ class Variable(metaclass=_IsTensor):
     tensor([1., 1.], requires_grad=True)
     """
 
+    # PyTorch's Variable makes tensors, not Variables; type checkers want a class to make its own kind.
     def __new__(cls, data: Tensor, requires_grad: bool = False) -> Tensor:  # type: ignore[misc]
         if not isinstance(data, Tensor):
             raise TypeError(f"Variable: expected a Tensor, got {type(data).__name__}")

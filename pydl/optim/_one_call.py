@@ -1,4 +1,5 @@
-"""The step of all first-order optimizers: one core call for all parameters of a group.
+"""The step of all first-order optimizers: one core call for all parameters of a group. (Rprop and
+ASGD, seldom used, compute theirs in tensor operations.)
 
 The core takes lists: parameters, gradients, and one list for each kind of state. The lists, but for the gradients, are
 the same from step to step, so each group keeps them in a `Plan`. A plan holds as long as the same parameters have

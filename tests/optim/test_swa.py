@@ -99,3 +99,11 @@ def test_signatures(name):
         return [(p.name, p.kind, p.default) for p in signature.parameters.values()]
 
     assert arguments(pydl) == arguments(torch)
+
+
+def test_a_wrong_schedule_leaves_the_optimizer_alone():
+    optimizer = pydl.optim.SGD([pydl.nn.Parameter(pydl.zeros(1))], lr=1.0)
+    for wrong in ({"anneal_strategy": "square"}, {"anneal_epochs": -1}):
+        with pytest.raises(ValueError, match="SWALR: expected anneal_"):
+            pydl.optim.swa_utils.SWALR(optimizer, 0.5, **wrong)
+    assert "swa_lr" not in optimizer.param_groups[0]
