@@ -99,9 +99,10 @@ PYDL_INLINE void store_tile(const GemmBlock<T>& block, vec<T> (&acc)[MR][NV], T*
 }
 
 // An MR x NV-vector tile of C at row i, column j. a(r, p) = a[r*a_rs + p*a_cs]; row p of B starts at b + p*b_rs.
+// Meanwhile the lines ahead + p*b_rs are fetched into the L2 cache.
 template <class T, int MR, int NV, bool Partial>
-void tile(const GemmBlock<T>& block, const T* a, int64_t a_rs, int64_t a_cs, const T* b, int64_t b_rs, int64_t i,
-          int64_t j, int64_t last) {
+void tile(const GemmBlock<T>& block, const T* a, int64_t a_rs, int64_t a_cs, const T* b, int64_t b_rs, const T* ahead,
+          int64_t i, int64_t j, int64_t last) {
   using V = vec<T>;
   const Columns<T, NV, Partial> columns{last};
   V acc[MR][NV];
@@ -125,13 +126,16 @@ void tile(const GemmBlock<T>& block, const T* a, int64_t a_rs, int64_t a_cs, con
       PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
     }
     PYDL_UNROLL for (int q = 0; q < kPointers; ++q) row[q] += a_cs;
+    __builtin_prefetch(ahead, 0, 2);
+    ahead += b_rs;
     b += b_rs;
   }
   store_tile(block, acc, c, i, j, columns);
 }
 
 template <class T>
-using TileFn = void (*)(const GemmBlock<T>&, const T*, int64_t, int64_t, const T*, int64_t, int64_t, int64_t, int64_t);
+using TileFn = void (*)(const GemmBlock<T>&, const T*, int64_t, int64_t, const T*, int64_t, const T*, int64_t, int64_t,
+                        int64_t);
 
 // The tile functions of one height, by number of vectors less one, the whole ones first.
 template <class T> struct TilesOfHeight { TileFn<T> of[kWideVectors][2]; };
@@ -160,22 +164,24 @@ template <class T> void block(const GemmBlock<T>& g) {
   constexpr int64_t L = vec<T>::size, kSmallB = 192 * 1024;
   const TileRows rows(g.m, kTileRows);
   const int64_t panel = !g.b_packed && g.m <= kWideRows ? kWideVectors * L : 2 * L;
-  const auto run = [&](int64_t i, int64_t height, int64_t j) __attribute__((always_inline)) {
+  // ahead: how far beyond B's panel to fetch.
+  const auto run = [&](int64_t i, int64_t height, int64_t j, int64_t vector_ahead) __attribute__((always_inline)) {
     const int64_t width = g.n - j < panel ? g.n - j : panel;
     const int64_t vectors = (width + L - 1) / L, last = width - (vectors - 1) * L;
     const T* const b = g.b + (g.b_packed ? j * g.k : j);
     const int64_t b_rs = g.b_packed ? vectors * L : g.b_rs;
+    const T* const ahead = vector_ahead < vectors ? b + (g.b_packed ? panel * g.k : panel) + vector_ahead * L : b;
     const TileFn<T> f = kTiles<T>.height[height - 1].of[vectors - 1][last < L];
-    if (g.a_packed) f(g, g.a + i * g.k, 1, height, b, b_rs, i, j, last);
-    else f(g, g.a + i * g.a_rs, g.a_rs, g.a_cs, b, b_rs, i, j, last);
+    if (g.a_packed) f(g, g.a + i * g.k, 1, height, b, b_rs, ahead, i, j, last);
+    else f(g, g.a + i * g.a_rs, g.a_rs, g.a_cs, b, b_rs, ahead, i, j, last);
   };
   const auto height_at = [&](int64_t i) { return rows.height + (i < rows.taller * (rows.height + 1)); };
   if (rows.count >= 4 && g.k * g.n * int64_t(sizeof(T)) <= kSmallB) {
     for (int64_t i = 0; i < g.m; i += height_at(i))
-      for (int64_t j = 0; j < g.n; j += panel) run(i, height_at(i), j);
+      for (int64_t j = 0; j < g.n; j += panel) run(i, height_at(i), j, kWideVectors);
   } else {
     for (int64_t j = 0; j < g.n; j += panel)
-      for (int64_t i = 0; i < g.m; i += height_at(i)) run(i, height_at(i), j);
+      for (int64_t i = 0, t = 0; i < g.m; i += height_at(i), ++t) run(i, height_at(i), j, t);
   }
 }
 
@@ -298,20 +304,39 @@ template <class T> PYDL_INLINE void pack_rows(T* packed, const T* a, int64_t rs,
     for (int64_t r = 0; r < height; ++r) packed[p * height + r] = a[r * rs + p];
 }
 
+// Tiles of A whose columns are contiguous: all the rows of a column at a time, since they are one piece of memory and the
+// next column may lie on another page. What a whole vector writes beyond its column is overwritten by the next one; the
+// last column has none after it.
+template <class T>
+PYDL_INLINE void pack_tiles(T* packed, const T* a, int64_t cs, const TileRows& tiles, int64_t m, int64_t k) {
+  constexpr int64_t L = vec<T>::size, kAhead = 4;
+  const auto column = [&](const T* in, T* to, auto copy) __attribute__((always_inline)) {
+    for (int64_t t = 0; t < tiles.count; ++t) {
+      const int64_t height = tiles.height_of(t);
+      copy(to, in, height);
+      to += height * k, in += height;
+    }
+  };
+  for (int64_t p = 0; p + 1 < k; ++p, a += cs) {
+    for (int64_t r = 0; r < m; r += L) __builtin_prefetch(a + kAhead * cs + r);
+    column(a, packed, [p](T* to, const T* in, int64_t height) __attribute__((always_inline)) {
+      for (int64_t r = 0; r < height; r += L)
+        (height - r >= L ? vec<T>::load(in + r) : vec<T>::load_partial(in + r, height - r)).store(to + p * height + r);
+    });
+  }
+  column(a, packed, [k](T* to, const T* in, int64_t height) __attribute__((always_inline)) {
+    std::memcpy(to + (k - 1) * height, in, size_t(height) * sizeof(T));
+  });
+}
+
 template <class T> void pack_a(T* packed, const T* a, int64_t rs, int64_t cs, int64_t m, int64_t k) {
-  constexpr int64_t L = vec<T>::size;
   const TileRows tiles(m, kTileRows);
+  if (rs == 1 && k > 0) return pack_tiles(packed, a, cs, tiles, m, k);
   int64_t height;
   for (int64_t t = 0; t < tiles.count; ++t, packed += height * k, a += height * rs) {
     height = tiles.height_of(t);
     if (cs == 1) {
       pack_rows(packed, a, rs, height, k);
-    } else if (rs == 1) {
-      for (int64_t p = 0; p < k; ++p)
-        for (int64_t r = 0; r < height; r += L) {
-          const T* const in = a + p * cs + r;
-          (height - r >= L ? vec<T>::load(in) : vec<T>::load_partial(in, height - r)).store(packed + p * height + r);
-        }
     } else {
       for (int64_t p = 0; p < k; ++p)
         for (int64_t r = 0; r < height; ++r) packed[p * height + r] = a[r * rs + p * cs];

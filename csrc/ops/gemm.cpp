@@ -40,12 +40,14 @@ int64_t even_block(int64_t n, int64_t limit, int64_t unit = 8) {
 }
 
 // Whether a copy of A pays. The tile kernels read A in place about as fast as packed, unless neither its rows nor its
-// columns are contiguous, or a stride near a multiple of 4 KiB puts them all on the same few sets of the L1 cache.
+// columns are contiguous, or a stride near a multiple of 4 KiB (2 KiB for columns, which every panel of B walks anew) puts
+// them all on the same few sets of the caches.
 template <class T> bool a_wants_packing(const GemmBlock<T>& g, const GemmBlocking& size) {
   if (g.m <= size.mr || g.n < 4 * size.nr) return false;
   if (g.a_rs != 1 && g.a_cs != 1) return true;
-  const int64_t beyond_page = std::abs(g.a_cs == 1 ? g.a_rs : g.a_cs) * int64_t(sizeof(T)) % 4096;
-  return std::min(beyond_page, 4096 - beyond_page) < 16 && (g.a_cs == 1 || g.n >= 16 * size.nr);
+  const bool by_rows = g.a_cs == 1;
+  const int64_t few_sets = by_rows ? 4096 : 2048, bytes = std::abs(by_rows ? g.a_rs : g.a_cs) * int64_t(sizeof(T));
+  return std::min(bytes % few_sets, few_sets - bytes % few_sets) < 16 && (by_rows || g.n >= 8 * size.nr);
 }
 
 // How many parts a long k is cut into: for a C so small beside k that its rows and columns, dealt out to threads, would
