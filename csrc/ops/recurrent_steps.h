@@ -81,7 +81,7 @@ Ref<DerivedBuffer> packed_panels(const Tensor& values, int64_t rs, int64_t cs, i
   const int64_t width = kernel.vector * (gates == 1 ? kernel.lone_vectors : 1), panels = (units + width - 1) / width;
   const Dims key{kKind, values.offset(), int64_t(values.dtype()), rs, cs, k, gates, units};
   return derived_buffer<T>(values, key, std::max<int64_t>(padded * gates * k, 1), keep, [&](T* packed) {
-    const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(k * gates * width, 1));
+    const int64_t grain = std::max<int64_t>(1, 4096 / std::max<int64_t>(k * gates * width, 1));
     parallel_for(panels, grain, [&](int64_t p, int64_t end) {
       for (; p < end; ++p) kernel.pack_panel(packed, values.data<T>(), rs, cs, k, gates, units, p);
     });
