@@ -97,7 +97,7 @@ class Run {
     const bool capture_only = captures_ && (node.sequence == UINT64_MAX || wanted == 0);
     Tensors results(node.edges.size(), Tensor());
     if (!capture_only) {
-      const WantedInputs guard(wanted);
+      const NodeRunGuard guard({wanted, !options_.retain_graph});
       results = apply(node, task.grads);
     }
     task.grads.clear();

@@ -10,7 +10,7 @@ std::string (*forward_trace)() = nullptr;
 
 static std::atomic<uint64_t> next_sequence{0};
 static thread_local Node* current_node = nullptr;
-static thread_local uint64_t wanted_inputs = ~uint64_t(0);
+static thread_local NodeRun node_run;
 static thread_local bool saved_for_next = false;  // a tensor was saved for the node about to be connected
 
 Node::Node() : sequence(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
@@ -45,9 +45,10 @@ std::string Node::title() const {
 CurrentNode::CurrentNode(Node* n) : before(std::exchange(current_node, n)) {}
 CurrentNode::~CurrentNode() { current_node = before; }
 
-bool wanted(size_t input) { return wanted_inputs >> std::min<size_t>(input, 63) & 1; }
-WantedInputs::WantedInputs(uint64_t inputs) : before_(std::exchange(wanted_inputs, inputs)) {}
-WantedInputs::~WantedInputs() { wanted_inputs = before_; }
+bool wanted(size_t input) { return node_run.wanted >> std::min<size_t>(input, 63) & 1; }
+bool last_run() { return node_run.last; }
+NodeRunGuard::NodeRunGuard(NodeRun run) : before_(std::exchange(node_run, run)) {}
+NodeRunGuard::~NodeRunGuard() { node_run = before_; }
 
 void fail_released(const char* name) {
   fail(name, ": expected a graph whose saved tensors are alive, got one that backward has freed; pass retain_graph=True "

@@ -142,15 +142,21 @@ struct CurrentNode {
 // Whether the node being run leads to a requested gradient through this input; without requests, always. For
 // operations that would otherwise compute a costly gradient for nobody.
 bool wanted(size_t input);
-// Set by the engine around each node: bit i for input i.
-class WantedInputs {
+// Whether the node being run gives up what it saved afterwards: its backward may write over memory that it alone holds.
+bool last_run();
+// What both tell, set by the engine around each node; bit i of `wanted` is for input i.
+struct NodeRun {
+  uint64_t wanted = ~uint64_t(0);
+  bool last = false;
+};
+class NodeRunGuard {
  public:
-  explicit WantedInputs(uint64_t inputs);
-  ~WantedInputs();
-  WantedInputs(const WantedInputs&) = delete;
+  explicit NodeRunGuard(NodeRun run);
+  ~NodeRunGuard();
+  NodeRunGuard(const NodeRunGuard&) = delete;
 
  private:
-  uint64_t before_;
+  NodeRun before_;
 };
 
 template <class F> Tensors FunctionNode<F>::apply(const Tensors& grads) {

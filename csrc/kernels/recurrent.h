@@ -51,7 +51,7 @@ template <class T> struct BackwardRow {
   const T *c, *c_before;  // (LSTM)
   const T *inner, *h;     // (GRU): h before the step
   T* carry;           // [units] in: dc (LSTM) or dh past the product (GRU) from later; out: the same for the step before
-  T* gradients;       // [gradients * units]
+  T* gradients;       // [gradients * units]; may be the gates of an LSTM
 };
 template <class T> struct BackwardStep {
   const BackwardRow<T>* rows;

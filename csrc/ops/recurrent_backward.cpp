@@ -78,7 +78,10 @@ StepGradients take_steps_back(const Layer& layer, const Tensor& h0, const Tensor
   const int64_t width = gradients_of(layer.cell) * units;
   const bool projected = w.hr.defined();
   StepGradients g;
-  g.all = time.gaps ? zeros(Dims{time.positions, width}, t_) : Tensor::empty(Dims{time.positions, width}, t_);
+  // An LSTM's gates are read where its gradients are written: lines that are in the cache already.
+  if (layer.cell == Cell::Lstm && saved.disposable && !time.gaps) g.all = saved.gates;
+  else if (time.gaps) g.all = zeros(Dims{time.positions, width}, t_);
+  else g.all = Tensor::empty(Dims{time.positions, width}, t_);
   g.h0 = Tensor::empty(h0.sizes(), t_);
   if (layer.cell != Cell::Simple) {
     g.c0 = dc.defined() ? clone(contiguous(dc.alias())) : zeros(Dims{time.sequences, units}, t_);

@@ -231,10 +231,13 @@ LayerResult recurrent_layer(const Layer& layer, const Tensor& input, const Tenso
   for (const Tensor& operand : operands) saved.push_back(autograd::save(operand));
   autograd::record(
       "RecurrentBackward", {results.data(), results.size()}, operands,
-      [layer, kept, dense, saved = std::move(saved), out = autograd::Saved::output(result.out)](const Tensors& grads) {
+      [layer, kept, dense, saved = std::move(saved),
+       out = autograd::Saved::output(result.out)](const Tensors& grads) mutable {
+        if (kept.disposable) autograd::fail_released("RecurrentBackward");
         Tensors in;
         for (const autograd::Saved& s : saved) in.push_back(s);
         if (autograd::grad_enabled()) return composite_gradients(layer, in, grads);
+        kept.disposable = autograd::last_run();
         LayerGradients wanted;
         Tensor* const slots[] = {&wanted.x, &wanted.h0, &wanted.c0, &wanted.weights.ih, &wanted.weights.hh,
                                  &wanted.weights.b_ih, &wanted.weights.b_hh, &wanted.weights.hr};

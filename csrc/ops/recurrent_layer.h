@@ -73,6 +73,7 @@ struct LayerSaved {
   Tensor c;      // [positions, units] (LSTM)
   Tensor inner;  // [positions, units] (GRU)
   Tensor h;      // [positions, units] (projection): h before it
+  bool disposable = false;  // for the backward pass to write over
 };
 struct LayerGradients {
   Tensor x, h0, c0;

@@ -364,3 +364,33 @@ def test_failed_writes_are_noticed():
     out.add_(1)
     with pytest.raises(RuntimeError, match="in-?place"):
         out.sum().backward()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lengths", [None, [5, 3, 1]])
+def test_the_last_backward_gives_what_a_kept_one_gives(kind, lengths):
+    """The last one may write over what the layer saved; the ones before it may not."""
+    ours = layer(pydl, kind, 6, 20)
+    x = pydl.randn(5, 3, 6, dtype=pydl.float64, requires_grad=True)
+    given = rnn_utils.pack_padded_sequence(x, pydl.tensor(lengths)) if lengths else x
+    out = ours(given)[0]
+    loss = (out.data if lengths else out).square().sum()
+    leaves = [x, *ours.parameters()]
+    found = [pydl.autograd.grad(loss, leaves, retain_graph=kept) for kept in (True, True, False)]
+    for later in found[1:]:
+        for first, again in zip(found[0], later, strict=True):
+            np.testing.assert_array_equal(numpy(first), numpy(again))
+    with pytest.raises(RuntimeError, match="retain_graph"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_backward_that_failed_cannot_be_repeated(kind):
+    x = pydl.randn(5, 3, 6, requires_grad=True)
+    out = layer(pydl, kind, 6, 20, dtype="float32")(x)[0]
+    refuse = out.grad_fn.register_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        out.sum().backward()
+    refuse.remove()
+    with pytest.raises(RuntimeError, match="retain_graph"):
+        out.sum().backward()
