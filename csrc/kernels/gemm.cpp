@@ -253,8 +253,7 @@ template <class T> void dot_block(const GemmBlock<T>& g) {
 }
 
 // ---- a row times a matrix -----------------------------------------------------------------------------------------
-// Eight rows of B at a time, so that memory is read in eight long streams; their sum is added to a strip of the result
-// that stays in the L1 cache.
+// A few rows of B at a time: their sum is added to a strip of the result that stays in the L1 cache.
 template <class T, int Rows>
 PYDL_INLINE void add_rows(T* sum, const T* x, int64_t x_stride, const T* b, int64_t b_rs, int64_t n, bool first) {
   vec<T> xv[Rows];
@@ -266,14 +265,14 @@ PYDL_INLINE void add_rows(T* sum, const T* x, int64_t x_stride, const T* b, int6
   });
 }
 
-template <class T> void row_times_matrix(const GemmBlock<T>& g) {
-  constexpr int64_t L = vec<T>::size, kStrip = 4096 / sizeof(T), kRows = 8;
+template <class T, int Rows> void row_times_matrix_by(const GemmBlock<T>& g) {
+  constexpr int64_t L = vec<T>::size, kStrip = 4096 / sizeof(T);
   alignas(64) T sum[kStrip];
   for (int64_t j = 0; j < g.n; j += kStrip) {
     const int64_t width = g.n - j < kStrip ? g.n - j : kStrip;
     int64_t p = 0;
-    for (; p + kRows <= g.k; p += kRows)
-      add_rows<T, kRows>(sum, g.a + p * g.a_cs, g.a_cs, g.b + p * g.b_rs + j, g.b_rs, width, p == 0);
+    for (; p + Rows <= g.k; p += Rows)
+      add_rows<T, Rows>(sum, g.a + p * g.a_cs, g.a_cs, g.b + p * g.b_rs + j, g.b_rs, width, p == 0);
     for (; p < g.k; ++p) add_rows<T, 1>(sum, g.a + p * g.a_cs, g.a_cs, g.b + p * g.b_rs + j, g.b_rs, width, p == 0);
     for (int64_t q = 0; q < width; q += L) {
       vec<T> acc[1][1] = {{vec<T>::load(sum + q)}};
@@ -281,6 +280,15 @@ template <class T> void row_times_matrix(const GemmBlock<T>& g) {
       else store_tile(g, acc, g.c + j + q, 0, j + q, Columns<T, 1, true>{width - q});
     }
   }
+}
+
+// Memory is read fastest in eight long streams; from the caches, where rows a power of two apart compete for the same
+// few places, four are faster. The stride, unlike n, is the same for every part of a product.
+template <class T> void row_times_matrix(const GemmBlock<T>& g) {
+  constexpr int64_t kInCaches = 12 << 20;
+  const int64_t stride = g.b_rs < 0 ? -g.b_rs : g.b_rs;
+  if (g.k * stride * int64_t(sizeof(T)) <= kInCaches) row_times_matrix_by<T, 4>(g);
+  else row_times_matrix_by<T, 8>(g);
 }
 
 // ---- packing ------------------------------------------------------------------------------------------------------
