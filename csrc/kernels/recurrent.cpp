@@ -31,20 +31,22 @@ inline constexpr int kLoneVectors = 4;
 inline constexpr int kMostPanels = kTileRows >= 4 ? 4 : 2;  // of a tile of one row
 
 // ---- the product ----------------------------------------------------------------------------------------------------
-// One left operand of a tile's sums and the panels it meets: rows of k values.
+// One left operand of a tile's sums and the panels it meets: rows of k values. Meanwhile the lines `ahead`, one of each
+// row of a panel, are fetched into the L2 cache.
 template <class T> struct Factor {
   const T* const* rows;
   int64_t k;
-  const T* panels;
+  const T *panels, *ahead;
 };
 template <class T, int MR, int NV, int P>
 PYDL_INLINE void accumulate(vec<T> (&acc)[P][MR][NV], const Factor<T>& factor) {
   using V = vec<T>;
   constexpr int64_t L = V::size;
   const int64_t panel = factor.k * NV * L;
-  const T *a[MR], *b = factor.panels;
+  const T *a[MR], *b = factor.panels, *ahead = factor.ahead;
   PYDL_UNROLL for (int r = 0; r < MR; ++r) a[r] = factor.rows[r];
-  for (int64_t p = 0; p < factor.k; ++p, b += NV * L) {
+  for (int64_t p = 0; p < factor.k; ++p, b += NV * L, ahead += NV * L) {
+    __builtin_prefetch(ahead, 0, 2);
     PYDL_UNROLL for (int q = 0; q < P; ++q) {
       V bv[NV];
       PYDL_UNROLL for (int v = 0; v < NV; ++v) bv[v] = V::load(b + q * panel + v * L);
@@ -97,6 +99,7 @@ PYDL_INLINE void for_tiles(const Panels<T>& input, const Panels<T>& w, int64_t c
   const TileRows heights(count, kTileRows);
   const int64_t at_once = heights.count == 1 ? panels_at_once(int(count)) : 1;
   const int64_t whole = w.columns / (kUnits * L);  // panels with all their vectors
+  const auto panel = [](const Panels<T>& of, int64_t j) { return of.data + j * of.k * kVectors * L; };
   for (int64_t j = w.first; j < w.last;) {
     const int64_t panels = j + at_once <= (w.last < whole ? w.last : whole) ? at_once : 1;
     const int64_t rest = w.columns - j * kUnits * L;
@@ -117,8 +120,10 @@ PYDL_INLINE void for_tiles(const Panels<T>& input, const Panels<T>& w, int64_t c
       } else {
         product = (panels > 1 ? kTiles<T, Gates>.many : kTiles<T, Gates>.one)[height - 1];
       }
-      product(sums, {inputs, input.k, input.data + j * input.k * kVectors * L},
-              {states, w.k, w.data + j * w.k * kVectors * L});
+      // The first tiles of a panel fetch the next one, a vector of each row; the others fetch nothing new.
+      const int64_t next = t >= kVectors ? j : j + 1 < w.last ? j + 1 : w.first, vector = t % kVectors * L;
+      product(sums, {inputs, input.k, panel(input, j), panel(input, next) + (input.k ? vector : 0)},
+              {states, w.k, panel(w, j), panel(w, next) + vector});
       for (int64_t q = 0; q < panels; ++q)
         for (int64_t i = 0; i < height; ++i)
           f(r + i, sums + (q * height + i) * Gates * units * L, (j + q) * kUnits * L, units);

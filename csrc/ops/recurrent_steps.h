@@ -35,13 +35,14 @@ struct StepShare {
 };
 
 // Sequences are independent: given some for each thread, none ever waits. Otherwise, or where the weights would stream
-// through the cache once for each thread, threads share the units and meet after every product. Neither changes a bit.
+// through the cache once for each thread and few of its sequences, threads share the units and meet after every product.
+// Neither changes a bit.
 struct StepPlan {
   int threads = 1;
   bool by_units = false, is_region = false;
 
   template <class T> static StepPlan make(const Timeline& time, int64_t k, int64_t units, int64_t gates) {
-    constexpr int64_t kCacheBytes = 1 << 19, kStepNs = 5000;
+    constexpr int64_t kCacheBytes = 1 << 19, kRepaid = 24, kStepNs = 5000;
     const int64_t flops_per_ns = sizeof(T) == 4 ? 90 : 45, weights = k * units * gates * int64_t(sizeof(T));
     const int64_t products = 2 * time.sequences * units * gates * k / flops_per_ns;
     const int64_t step_ns = std::max(products, weights / 32) + time.sequences * units * gates * int64_t(sizeof(T)) / 16;
@@ -49,7 +50,7 @@ struct StepPlan {
     plan.is_region = step_ns * time.steps >= 2 * kParallelThresholdNs;
     if (in_parallel_region() || !plan.is_region) return plan;
     const int available = num_threads();
-    const bool rows = time.sequences >= 2 * available && weights <= kCacheBytes;
+    const bool rows = time.sequences >= (weights <= kCacheBytes ? 2 : kRepaid) * available;
     if (!rows && step_ns >= kStepNs) {
       plan.by_units = true;
       plan.threads = int(std::min<int64_t>(available, step_ns / (kStepNs / 2)));
