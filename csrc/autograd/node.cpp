@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "autograd/flat.h"
+
 namespace pydl::autograd {
 
 Arithmetic arithmetic;
@@ -133,6 +135,19 @@ void set_history(const Tensor& output, const Ref<Node>& node, uint32_t index) {
   History& h = ensure_history(output);
   h.grad_fn = node;
   h.output = index;
+}
+
+Tensor flat(const Tensor& grad, size_t input) {
+  if (!mode.grad || !current_node || !current_node->edges[input].node) return grad;
+  const Edge& to = current_node->edges[input];
+  const Node::Output like = to.node->outputs[to.input];
+  auto backward = [like](const Tensor& g) { return Tensors{g, arithmetic.zeros(like.sizes, like.dtype)}; };
+  Ref<Node> node(new FunctionNode<decltype(backward)>(std::move(backward)));
+  connect(*node, "FlatBackward", std::span(&grad, 1));
+  node->edges.push_back(to);
+  const Tensor result = grad.alias();
+  set_history(result, node);
+  return result;
 }
 
 // ---- leaves ---------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ namespace {
 // Operands are tensors, then params; those that a row does not have read as zero.
 inline constexpr int kMaxOperands = 5;
 inline constexpr uint8_t NONE = 0, X = 1, Y = 1;
+template <class V> PYDL_INLINE V flat(V gradient) { return gradient; }
 
 #define EXPRESSION(row, count, declarations, expression)                                            \
   struct row {                                                                                      \

@@ -1,5 +1,6 @@
 #include "ops/pad.h"
 
+#include "autograd/flat.h"
 #include "autograd/node.h"
 #include "ops/call.h"
 #include "ops/separable.h"
@@ -89,12 +90,12 @@ Tensor pad(const Tensor& x, IntSpan pad, std::string_view mode, const std::optio
       for (int64_t p : pad) inverse.push_back(-p);
       autograd::record("ConstantPadNdBackward", y, {x}, [inverse](const Tensor& g) { return pydl::pad(g, inverse); });
     } else {
-      autograd::record("PadBackward", y, {x}, [positions = std::move(positions), sizes = Dims(x.sizes())](const Tensor& g) {
+      autograd::record("PadBackward", y, {x}, [border, positions = std::move(positions), sizes = Dims(x.sizes())](const Tensor& g) {
         Tensor sum = g;
         for (size_t d = 0; d < positions.size(); ++d)
           if (!positions[d].empty())
             sum = weighted_sums(sum, int64_t(d), std::make_shared<const Taps>(Taps::of(positions[d], sizes[d]).transposed()));
-        return sum;
+        return border == Border::Circular ? sum : autograd::flat(sum);
       });
     }
   }

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "autograd/flat.h"
 #include "autograd/node.h"
 #include "kernels/table.h"
 #include "ops/call.h"
@@ -16,6 +17,8 @@ namespace pydl {
 
 // The gradient columns, on differentiable tensors.
 namespace {
+
+using autograd::flat;
 
 #define GRADIENT(name, ...)                                                                                           \
   Tensor name##_gradient([[maybe_unused]] int which, [[maybe_unused]] const Tensor& g, [[maybe_unused]] const Tensor& a, \

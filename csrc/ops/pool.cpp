@@ -1,6 +1,7 @@
 // max_pool, avg_pool and their adaptive forms. One way serves all: windows as tables, images as channel vectors.
 #include "ops/pool.h"
 
+#include "autograd/flat.h"
 #include "autograd/node.h"
 #include "base/parallel.h"
 #include "kernels/table.h"
@@ -156,8 +157,8 @@ Pooled max_pool(const PoolOp& op, const Tensor& input, Plan plan, bool positions
     static constexpr const char* kNames[] = {"MaxPool1dBackward", "MaxPool2dBackward", "MaxPool3dBackward"};
     autograd::record(kNames[op.spatial - 1], result.values, {input},
                      [plan, taps, spatial = op.spatial](const Tensor& g) {
-                       return autograd::grad_enabled() ? add_at_positions(*plan, g, positions_of(*plan, taps), spatial)
-                                                       : max_pool_backward(*plan, g, taps);
+                       if (!autograd::grad_enabled()) return max_pool_backward(*plan, g, taps);
+                       return autograd::flat(add_at_positions(*plan, g, positions_of(*plan, taps), spatial));
                      });
   }
   return result;
@@ -207,7 +208,7 @@ Tensor avg_pool(const PoolOp& op, const Tensor& input, Plan plan) {
   if (autograd::needed(input)) {
     static constexpr const char* kNames[] = {"AvgPool1dBackward", "AvgPool2dBackward", "AvgPool3dBackward"};
     autograd::record(kNames[op.spatial - 1], result, {input},
-                     [op, plan](const Tensor& g) { return avg_pool_backward(op, g, plan); });
+                     [op, plan](const Tensor& g) { return autograd::flat(avg_pool_backward(op, g, plan)); });
   }
   return result;
 }
