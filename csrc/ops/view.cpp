@@ -134,6 +134,38 @@ Tensor view(const Tensor& x, IntSpan shape) {
   return make_view("ViewBackward", x, wanted, *strides, x.offset(), [from = Dims(x.sizes())](const Tensor& g) { return reshape(g, from); });
 }
 
+namespace {
+
+// The same bytes as another dtype, outside any graph. The last dimension counts the elements that its bytes make.
+Tensor view_bits(const Tensor& x, std::optional<DType> as) {
+  Call call("view");
+  x.check_dense();
+  const DType dtype = *as;
+  if (dtype == x.dtype()) return view(x, x.sizes());
+  Dims sizes(x.sizes()), strides(x.strides());
+  int64_t offset = x.offset();
+  const int64_t from = x.item_size(), to = item_size(dtype), ratio = std::max(from, to) / std::min(from, to);
+  if (ratio > 1) {
+    if (x.dim() == 0) fail("view: expected a tensor with dimensions to go from ", from, " bytes an element to ", to, ", got a 0-d tensor");
+    if (x.stride(-1) != 1) fail("view: expected a last dimension of stride 1 for another element size, got strides ", show(x.strides()));
+    sizes.back() = from > to ? sizes.back() * ratio : sizes.back() / ratio;
+    offset = from > to ? offset * ratio : offset / ratio;
+    bool whole = from > to || (x.size(-1) % ratio == 0 && x.offset() % ratio == 0);
+    for (size_t d = 0; d + 1 < strides.size(); ++d) {
+      whole &= from > to || strides[d] % ratio == 0;
+      strides[d] = from > to ? strides[d] * ratio : strides[d] / ratio;
+    }
+    if (!whole)
+      fail("view: expected a last size, strides and a storage offset divisible by ", ratio, " for ", dtype, ", got ", x, " with strides ",
+           show(x.strides()), " and offset ", x.offset());
+  }
+  const Tensor v = Tensor::over(x.storage(), sizes, strides, offset, dtype);
+  v.impl()->inference = x.impl()->inference;
+  return v;
+}
+
+}  // namespace
+
 Tensor reshape(const Tensor& x, IntSpan shape) {
   const Dims wanted = infer_shape("reshape", shape, x.numel());
   if (view_strides(x, wanted)) return view(x, wanted);
@@ -329,7 +361,8 @@ Tensor numpy_t(const Tensor& x) {
 const Operator ops[] = {
     {&as_strided, "as_strided(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor", kFunction | kMethod,
      "A view with the given size, stride and storage offset, in elements."},
-    {&view, "view(Tensor input, int[] size) -> Tensor", kMethod, "The same memory in another shape; one size may be -1."},
+    {&view, "view(Tensor input, int[] size) -> Tensor", kMethod, "The same memory in another shape; one size may be -1. Or the same bytes as another dtype."},
+    {&view_bits, "view(Tensor input, ScalarType dtype) -> Tensor", kMethod, ""},
     {&reshape, "reshape(Tensor input, int[] shape) -> Tensor", kFunction | kMethod,
      "The values in another shape: a view where strides allow it, else a copy."},
     {&permute, "permute(Tensor input, int[] dims) -> Tensor", kFunction | kMethod, "A view with the dimensions in the given order."},

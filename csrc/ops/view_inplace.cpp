@@ -1,5 +1,10 @@
 // transpose_ and its kin: a tensor takes the sizes and strides of a view of itself, and that view's place in the graph.
+#include <cstring>
+
 #include "autograd/node.h"
+#include "base/allocator.h"
+#include "ops/call.h"
+#include "ops/copy.h"
 #include "ops/view.h"
 
 namespace pydl {
@@ -31,7 +36,66 @@ Tensor as_strided_(const Tensor& x, IntSpan size, IntSpan stride, std::optional<
 }
 Tensor squeeze_dims_(const Tensor& x, IntSpan dims) { return become("squeeze_", x, squeeze(x, dims)); }
 
+// Memory that others may look at keeps its place.
+void grow(const char* op, Storage& storage, size_t bytes) {
+  if (storage.release || storage.shared)
+    fail(op, ": expected at most ", storage.nbytes, " bytes for memory that is shared with others, got ", bytes);
+  void* data = allocate(bytes);
+  if (storage.nbytes) std::memcpy(data, storage.data, storage.nbytes);
+  if (storage.data) deallocate(storage.data, storage.nbytes);
+  storage.data = data;
+  storage.nbytes = bytes;
+}
+
+// Another shape over the same memory, which grows where it must; new elements are uninitialised.
+Tensor resize_as(const char* op, const Tensor& x, IntSpan size, std::optional<MemoryFormat> format) {
+  Call call(op);
+  x.check_dense();
+  check_writable(op, x);
+  if (autograd::requires_grad(x)) fail(op, ": expected a tensor that requires no gradient, got one that does");
+  if (same(x.sizes(), size) && !format) return x;
+  const int64_t needed = (x.offset() + element_count(size)) * x.item_size();
+  if (element_count(size) && size_t(needed) > x.storage()->nbytes) grow(op, *x.storage(), size_t(needed));
+  TensorImpl& impl = *x.impl();
+  impl.sizes = Dims(size);
+  impl.strides = format == MemoryFormat::ChannelsLast ? channels_last_strides(size) : contiguous_strides(size);
+  impl.refresh();
+  x.bump_version();
+  return x;
+}
+Tensor resize_(const Tensor& x, IntSpan size, std::optional<MemoryFormat> format) { return resize_as("resize_", x, size, format); }
+Tensor resize_as_(const Tensor& x, const Tensor& model, std::optional<MemoryFormat> format) {
+  return resize_as("resize_as_", x, model.sizes(), format);
+}
+
+// The memory, shape and strides of `source`.
+Tensor set_(const Tensor& x, const Tensor& source) {
+  autograd::check_inplace("set_", x);
+  if (x.dtype() != source.dtype()) fail("set_: expected a source of dtype ", x.dtype(), ", got ", source);
+  source.check_dense();
+  TensorImpl& impl = *x.impl();
+  impl.storage = source.storage();
+  impl.sizes = Dims(source.sizes());
+  impl.strides = Dims(source.strides());
+  impl.offset = source.offset();
+  impl.base = {};
+  impl.refresh();
+  x.bump_version();
+  return x;
+}
+Tensor set_empty_(const Tensor& x) { return set_(x, Tensor::empty(Dims{0}, x.dtype())); }
+bool is_set_to(const Tensor& x, const Tensor& tensor) {
+  return x.storage() == tensor.storage() && x.offset() == tensor.offset() && same(x.sizes(), tensor.sizes()) && same(x.strides(), tensor.strides());
+}
+
 const Operator ops[] = {
+    {&resize_, "resize_(Tensor input, int[] size, *, MemoryFormat? memory_format=None) -> Tensor", kMethod,
+     "Another shape over this tensor's memory, which grows where it must; new elements are uninitialised."},
+    {&resize_as_, "resize_as_(Tensor input, Tensor the_template, *, MemoryFormat? memory_format=None) -> Tensor", kFunction | kMethod,
+     "resize_ to the shape of another tensor."},
+    {&set_, "set_(Tensor input, Tensor source) -> Tensor", kMethod, "The memory, shape and strides of source become this tensor's; without one it is empty."},
+    {&set_empty_, "set_(Tensor input) -> Tensor", kMethod, ""},
+    {&is_set_to, "is_set_to(Tensor input, Tensor tensor) -> bool", kMethod, "Do the two look at the same memory in the same way?"},
     {&t_, "t_(Tensor input) -> Tensor", kMethod, "t, of this tensor itself."},
     {&transpose_, "transpose_(Tensor input, int dim0, int dim1) -> Tensor", kMethod,
      "transpose, of this tensor itself."},

@@ -9,7 +9,8 @@ import pydl
 # Operators whose tests are a file of their own, because a row cannot say what they do.
 ELSEWHERE: dict[str, str] = {"item": "tensor/test_basics.py", "tolist": "tensor/test_basics.py",
     "numel": "tensor/test_basics.py", "is_nonzero": "tensor/test_basics.py", "set_": "tensor/test_views.py",
-    "resize_": "tensor/test_views.py", "index": "tensor/test_indexing.py", "lift": "tensor/test_views.py",
+    "resize_": "tensor/test_views.py", "resize_as_": "tensor/test_views.py", "is_set_to": "tensor/test_views.py",
+    "index": "tensor/test_indexing.py", "lift": "tensor/test_views.py",
     "from_numpy": "tensor/test_numpy.py", "numpy_T": "tensor/test_basics.py",
     "packed_attention": "nn/test_attention.py"} | dict.fromkeys(("coalesce",
     "is_coalesced", "sparse_dim", "dense_dim", "indices", "values", "to_dense"), "tensor/test_sparse.py")

@@ -176,3 +176,67 @@ def test_set_data():
     assert x.tolist() == [1, 1, 1] and x.requires_grad
     x.data.add_(1)
     assert x.tolist() == [2, 2, 2]
+
+
+BITS = {"smaller": ("float32", "int16"), "larger": ("int16", "float64"), "same": ("float32", "int32"),
+    "itself": ("int64", "int64"), "halves": ("bfloat16", "float16"), "bytes": ("float64", "uint8")}
+
+
+@pytest.mark.parametrize("name", BITS)
+@pytest.mark.parametrize("layout", [lambda x: x, lambda x: x[:, 4:], lambda x: x[::2, 8:16], lambda x: x[1:]])
+def test_view_as_another_dtype(name: str, layout, torch_or_fail):
+    shown = []
+    for lib in (pydl, torch_or_fail):
+        before, after = (getattr(lib, d) for d in BITS[name])
+        x = layout(lib.arange(96).reshape(4, 24).to(before))
+        v = x.view(after)
+        assert v.dtype == after and v.data_ptr() == x.data_ptr()
+        shown.append((v.view(lib.uint8).tolist(), tuple(v.shape), v.stride(), v.storage_offset()))
+        v.zero_()
+        assert not x.any()
+    assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize("make", [
+    lambda lib: lib.ones(3).view(lib.float64), lambda lib: lib.ones(()).view(lib.int8),
+    lambda lib: lib.ones(4, 4).t().view(lib.float64), lambda lib: lib.ones(4, 4)[:, 1:3].view(lib.float64),
+    lambda lib: lib.ones(4, 3).view(lib.float64), lambda lib: lib.ones(4, 3)[:, :2].view(lib.float64)])
+def test_view_as_a_dtype_that_does_not_fit(make, torch_or_fail):
+    with pytest.raises(RuntimeError):
+        make(torch_or_fail)
+    with pytest.raises(RuntimeError, match="^view: expected "):
+        make(pydl)
+
+
+def test_bits_stand_outside_the_graph():
+    x = pydl.ones(2, requires_grad=True)
+    assert not x.view(pydl.int32).requires_grad and x.view(pydl.float32).requires_grad
+    y = x.exp()
+    y.view(pydl.int32).zero_()
+    with pytest.raises(RuntimeError, match="in-place"):
+        y.sum().backward()
+
+
+def test_resize_and_set(torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        x = lib.arange(6.0)
+        row = x[2:4]
+        assert x.resize_(2, 2) is x and x.tolist() == [[0, 1], [2, 3]]
+        x.resize_(4, 5)
+        assert x.shape == (4, 5) and x[0].tolist() == [0, 1, 2, 3, 4] and row.tolist() == [2, 3]
+        row.fill_(9)
+        assert x[0].tolist() == [0, 1, 9, 9, 4]  # both look at the memory that grew
+        x.resize_as_(lib.ones(3))
+        assert x.tolist() == [0, 1, 9] and x.resize_((0,)).tolist() == []
+        y = lib.ones(4)[1:3]
+        assert x.set_(y) is x and x.is_set_to(y) and x.tolist() == [1, 1]
+        y.zero_()
+        assert x.tolist() == [0, 0] and x.set_().shape == (0,)
+        with pytest.raises(RuntimeError):
+            lib.ones(2, requires_grad=True).resize_(3)
+        with pytest.raises(RuntimeError):
+            lib.ones(2).set_(lib.ones(2, dtype=lib.int32))
+        shared = lib.ones(2)
+        view = shared.numpy()
+        with pytest.raises(RuntimeError):
+            lib.from_numpy(view).resize_(100)
