@@ -14,16 +14,39 @@ namespace {
 class Subscript {
  public:
   Subscript(const Tensor& x, PyObject* key) : view_(x) {
-    if (PyTuple_CheckExact(key))
+    if (PyTuple_Check(key)) {
       apply(&PyTuple_GET_ITEM(key, 0), PyTuple_GET_SIZE(key));
-    else
+    } else if (stands_for_tuple(key)) {
+      checked(PyErr_WarnEx(PyExc_UserWarning,
+                           "index: expected a tuple of several indices, got another sequence of them, which is taken "
+                           "as a tuple; use x[tuple(indices)]",
+                           1));
+      indices_kept_ = take(PySequence_Tuple(key));
+      apply(&PyTuple_GET_ITEM(indices_kept_.ptr(), 0), PyTuple_GET_SIZE(indices_kept_.ptr()));
+    } else {
       apply(&key, 1);
+    }
   }
   const Tensor& view() const { return view_; }
   const std::vector<Tensor>& indices() const { return indices_; }
   bool advanced() const { return advanced_; }
 
  private:
+  // A short sequence that holds more than numbers is several indices: NumPy's old rule, which PyTorch 2.13 keeps.
+  static bool stands_for_tuple(PyObject* key) {
+    if (is_tensor(key) || is_numpy_array(key) || PyUnicode_Check(key) || !PySequence_Check(key)) return false;
+    const Py_ssize_t n = PySequence_Size(key);
+    if (n < 0) PyErr_Clear();
+    for (Py_ssize_t i = 0; n < 32 && i < n; ++i) {
+      PyObject* item = PySequence_GetItem(key, i);
+      if (!item) return PyErr_Clear(), false;
+      const py::object kept = take(item);
+      if (is_tensor(item) || PySequence_Check(item) || PySlice_Check(item) || item == Py_Ellipsis || item == Py_None)
+        return true;
+    }
+    return false;
+  }
+
   void apply(PyObject* const* keys, Py_ssize_t n) {
     const int64_t wanted = count_dims(keys, n);
     if (wanted > view_.dim()) fail<IndexError>("index: expected at most ", view_.dim(), " indices, got ", wanted);
@@ -132,6 +155,7 @@ class Subscript {
   }
 
   Tensor view_;
+  py::object indices_kept_;        // the tuple made of another sequence
   std::vector<Tensor> indices_;    // one per dimension so far, undefined for a kept one
   std::vector<Tensor> converted_;  // index arrays, by position in the subscript
   int64_t dim_ = 0;                // of the view so far

@@ -159,3 +159,28 @@ def test_bytes_are_masks():
     assert x[pydl.tensor([0, 1, 2, 0], dtype=pydl.uint8)].tolist() == [1, 2]
     x[pydl.tensor([1, 0, 0, 1], dtype=pydl.uint8)] = 7
     assert x.tolist() == [7, 1, 2, 7]
+
+
+@pytest.mark.parametrize("make", [
+    lambda lib: [[0, 1], [1, 2]], lambda lib: [[0, 1]], lambda lib: [slice(0, 1), 1], lambda lib: [..., 1],
+    lambda lib: [None, 1], lambda lib: [lib.tensor([0]), lib.tensor([1])], lambda lib: [lib.tensor(1), lib.tensor(0)],
+    lambda lib: [(0, 1), 2], lambda lib: [[True, False], [False, True, True]]])
+def test_a_list_of_indices_is_a_tuple(make, torch_or_fail):
+    """As in PyTorch 2.13, which warns, too."""
+    shown = []
+    for lib in (pydl, torch_or_fail):
+        x = lib.arange(6.0).reshape(2, 3)
+        with pytest.warns(UserWarning, match="tuple"):
+            read = x[make(lib)].tolist()
+        with pytest.warns(UserWarning, match="tuple"):
+            x[make(lib)] = 7.0
+        shown.append((read, x.tolist()))
+    assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize("make", [lambda lib: [1, 0], lambda lib: [True, False], lambda lib: [], lambda lib: ([0, 1],),
+    lambda lib: [np.int64(1), 0], lambda lib: [[i] for i in [0, 1] * 16]])
+@pytest.mark.filterwarnings("error")
+def test_a_list_of_numbers_is_one_index(make, torch_or_fail):
+    found = [lib.arange(6.0).reshape(2, 3)[make(lib)].tolist() for lib in (pydl, torch_or_fail)]
+    assert found[0] == found[1]
