@@ -24,6 +24,16 @@ constexpr int64_t kGrain = 16384;
 
 Generator& source(GeneratorArg g) { return g ? *g : default_generator(); }
 
+// What a draw of that size fills: fresh memory, or out= in its own dtype.
+Tensor to_fill(const char* op, IntSpan size, std::optional<DType> dtype, DType otherwise, const Out& out) {
+  if (out.fresh()) return Tensor::empty(size, dtype.value_or(otherwise));
+  if (dtype && *dtype != out.target.dtype()) fail(op, ": expected out= of dtype ", *dtype, ", got ", out.target);
+  if (autograd::needed(out.target)) fail(op, ": expected out= that requires no gradient, got one that does (use no_grad)");
+  check_writable(op, out.target);
+  resize_output(op, out.target, size);
+  return out.target;
+}
+
 // Fills x (any strides and floating dtype) with fill(stream, T* out, first, n); T is float or double.
 template <class F> Tensor fill_floating(const char* op, const Tensor& x, GeneratorArg g, F&& fill) {
   autograd::check_inplace(op, x);
@@ -90,26 +100,55 @@ Tensor bernoulli_(const Tensor& x, double p, GeneratorArg g) {
 Tensor bernoulli(const Tensor& p, GeneratorArg g) {
   Call call("bernoulli");
   if (!is_floating(p.dtype())) fail("bernoulli: expected floating point probabilities, got ", p);
-  if (*any(logical_or(lt(p, Operand(0)), logical_not(le(p, Operand(1))))).data<bool>()) fail("bernoulli: expected probabilities in [0, 1]");
+  if (*any(logical_or(lt(p, Operand(0)), logical_not(le(p, Operand(1))))).data<bool>())
+    fail("bernoulli: expected probabilities in [0, 1], got others");
   const Tensor u = uniform_(empty_like(p), 0, 1, g);
   return cast(lt(u, p), p.dtype());
 }
+Tensor bernoulli_p(const Tensor& x, double p, GeneratorArg g) { return bernoulli_(empty_like(x), p, g); }
+Tensor bernoulli_tensor_(const Tensor& x, const Tensor& p, GeneratorArg g) {
+  autograd::check_inplace("bernoulli_", x);
+  return copy_(x, bernoulli(expand(p, x.sizes()), g));
+}
 
-Tensor integers(IntSpan size, int64_t low, uint64_t range, DType t, GeneratorArg g) {
+// Integers in [low, low + range).
+Tensor integers(IntSpan size, int64_t low, uint64_t range, GeneratorArg g) {
   const Tensor wide = Tensor::empty(size, DType::Int64);
   const PhiloxStream stream = source(g).reserve(wide.numel(), 2);
   parallel_for(wide.numel(), kGrain, [&](int64_t b, int64_t e) { fill_integers(stream, wide.data<int64_t>() + b, b, e - b, low, range); });
-  return cast(wide, t);
+  return wide;
 }
 
-Tensor randint(int64_t low, int64_t high, IntSpan size, GeneratorArg g, std::optional<DType> dtype) {
-  Call call("randint");
-  if (low >= high) fail("randint: expected low < high, got ", low, " and ", high);
-  return integers(size, low, uint64_t(high) - uint64_t(low), dtype.value_or(DType::Int64), g);
+// Both ends of [low, high) must be numbers of the dtype.
+void check_range(const char* op, int64_t low, int64_t high, DType t) {
+  if (low >= high) fail(op, ": expected low < high, got ", low, " and ", high);
+  const auto [least, most] = [&]() -> std::pair<double, double> {
+    switch (t) {
+      case DType::Bool: return {0, 1};
+      case DType::UInt8: return {0, 255};
+      case DType::Int8: return {-128, 127};
+      case DType::Int16: return {-32768, 32767};
+      case DType::Int32: return {-0x1p31, 0x1p31 - 1};
+      case DType::Float16: return {-65504, 65504};
+      default: return {-0x1p63, 0x1p63};
+    }
+  }();
+  if (double(low) < least || double(high - 1) > most)
+    fail(op, ": expected integers of ", t, ", from ", int64_t(least), " to ", int64_t(most), ", got a range from ", low, " to ", high - 1);
 }
-Tensor randint_high(int64_t high, IntSpan size, GeneratorArg g, std::optional<DType> dtype) { return randint(0, high, size, g, dtype); }
+
+Tensor randint(int64_t low, int64_t high, IntSpan size, GeneratorArg g, std::optional<DType> dtype, const Out& out) {
+  Call call("randint");
+  check_range(call.op, low, high, out.fresh() ? dtype.value_or(DType::Int64) : out.target.dtype());
+  const uint64_t range = uint64_t(high) - uint64_t(low);
+  if (out.fresh()) return cast(integers(size, low, range, g), dtype.value_or(DType::Int64));
+  return copy_(to_fill(call.op, size, dtype, DType::Int64, out), integers(size, low, range, g));
+}
+Tensor randint_high(int64_t high, IntSpan size, GeneratorArg g, std::optional<DType> dtype, const Out& out) {
+  return randint(0, high, size, g, dtype, out);
+}
 Tensor randint_like(const Tensor& x, int64_t low, int64_t high, std::optional<DType> dtype) {
-  return in_format_of(x, randint(low, high, x.sizes(), nullptr, dtype.value_or(x.dtype())));
+  return in_format_of(x, randint(low, high, x.sizes(), nullptr, dtype.value_or(x.dtype()), {}));
 }
 Tensor randint_like_high(const Tensor& x, int64_t high, std::optional<DType> dtype) { return randint_like(x, 0, high, dtype); }
 
@@ -134,31 +173,44 @@ Tensor random_(const Tensor& x, std::optional<int64_t> from, std::optional<int64
   // random_(n) means [0, n).
   const int64_t low = to ? from.value_or(0) : 0;
   const uint64_t high = to ? uint64_t(*to) : from ? uint64_t(*from) : limit();
-  if (from && !(int64_t(high) > low)) fail("random_: expected from < to, got ", low, " and ", int64_t(high));
-  return copy_(x, integers(x.sizes(), low, high - uint64_t(low), DType::Int64, g));
+  if (from || to) check_range(call.op, low, int64_t(high), x.dtype());
+  return copy_(x, integers(x.sizes(), low, high - uint64_t(low), g));
 }
 
-Tensor rand_sized(IntSpan size, GeneratorArg g, std::optional<DType> dtype) { return uniform_(Tensor::empty(size, dtype.value_or(default_dtype())), 0, 1, g); }
-Tensor randn_sized(IntSpan size, GeneratorArg g, std::optional<DType> dtype) { return normal_(Tensor::empty(size, dtype.value_or(default_dtype())), 0, 1, g); }
+Tensor rand_sized(IntSpan size, GeneratorArg g, std::optional<DType> dtype, const Out& out) {
+  return uniform_(to_fill("rand", size, dtype, default_dtype(), out), 0, 1, g);
+}
+Tensor randn_sized(IntSpan size, GeneratorArg g, std::optional<DType> dtype, const Out& out) {
+  return normal_(to_fill("randn", size, dtype, default_dtype(), out), 0, 1, g);
+}
 Tensor rand_like(const Tensor& x, std::optional<DType> dtype) { return uniform_(empty_like(x, dtype), 0, 1, nullptr); }
 Tensor randn_like(const Tensor& x, std::optional<DType> dtype) { return normal_(empty_like(x, dtype), 0, 1, nullptr); }
 
-Tensor randperm(int64_t n, GeneratorArg g, std::optional<DType> dtype) {
+Tensor randperm(int64_t n, GeneratorArg g, std::optional<DType> dtype, const Out& out) {
   Call call("randperm");
   if (n < 0) fail("randperm: expected a non-negative n, got ", n);
   const Tensor p = Tensor::empty(Dims{n}, DType::Int64);
   fill_permutation(source(g).reserve(n, 2), p.data<int64_t>(), n);
-  return cast(p, dtype.value_or(DType::Int64));
+  if (out.fresh()) return cast(p, dtype.value_or(DType::Int64));
+  return copy_(to_fill(call.op, Dims{n}, dtype, DType::Int64, out), p);
 }
 
+void check_stds(const Tensor& std) {
+  if (*any(logical_not(ge(std, Operand(0)))).data<bool>()) fail("normal: expected non-negative stds, got one that is not");
+}
+// The result has the dtype of the mean.
 Tensor normal_tensors(const Tensor& mean, const Tensor& std, GeneratorArg g) {
   const Dims shape = broadcast_shapes("normal", mean.sizes(), std.sizes());
-  return add(mean, mul(std, normal_(Tensor::empty(shape, mean.dtype()), 0, 1, g)));
+  check_stds(std);
+  return cast(add(mean, mul(std, normal_(Tensor::empty(shape, mean.dtype()), 0, 1, g))), mean.dtype());
 }
 Tensor normal_mean(const Tensor& mean, double std, GeneratorArg g) { return add(normal_(empty_like(mean), 0, std, g), mean); }
-Tensor normal_std(double mean, const Tensor& std, GeneratorArg g) { return add(mul(normal_(empty_like(std), 0, 1, g), std), Operand(mean)); }
-Tensor normal_sized(double mean, double std, IntSpan size, GeneratorArg g, std::optional<DType> dtype) {
-  return normal_(Tensor::empty(size, dtype.value_or(default_dtype())), mean, std, g);
+Tensor normal_std(double mean, const Tensor& std, GeneratorArg g) {
+  check_stds(std);
+  return add(mul(normal_(empty_like(std), 0, 1, g), std), Operand(mean));
+}
+Tensor normal_sized(double mean, double std, IntSpan size, GeneratorArg g, std::optional<DType> dtype, const Out& out) {
+  return normal_(to_fill("normal", size, dtype, default_dtype(), out), mean, std, g);
 }
 
 // Draws columns with probability proportional to each row's weights (1-d or 2-d). Without replacement by the
@@ -250,26 +302,28 @@ Tensor dropout_(const Tensor& x, double p, bool train) {
 
 
 const Operator ops[] = {
-    {&rand_sized, "rand(int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, "Uniform numbers in [0, 1)."},
-    {&randn_sized, "randn(int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, "Standard normal numbers."},
-    {&randint_high, "randint(int high, int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, "Integers in [low, high); low is 0 unless given."},
-    {&randint, "randint(int low, int high, int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, ""},
-    {&randperm, "randperm(int n, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, "A random permutation of 0 .. n-1."},
+    {&rand_sized, "rand(int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, "Uniform numbers in [0, 1)."},
+    {&randn_sized, "randn(int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, "Standard normal numbers."},
+    {&randint_high, "randint(int high, int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, "Integers in [low, high); low is 0 unless given."},
+    {&randint, "randint(int low, int high, int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, ""},
+    {&randperm, "randperm(int n, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, "A random permutation of 0 .. n-1."},
     {&rand_like, "rand_like(Tensor input, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kNoGrad, "rand with the shape and dtype of input."},
     {&randn_like, "randn_like(Tensor input, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kNoGrad, "randn with the shape and dtype of input."},
     {&randint_like_high, "randint_like(Tensor input, int high, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kNoGrad, "randint with the shape and dtype of input."},
     {&randint_like, "randint_like(Tensor input, int low, int high, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kNoGrad, ""},
-    {&normal_tensors, "normal(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor", kFunction | kNoGrad, "Normal numbers of the given means and standard deviations."},
-    {&normal_mean, "normal(Tensor mean, float std=1.0, *, Generator? generator=None) -> Tensor", kFunction | kNoGrad, ""},
-    {&normal_std, "normal(float mean, Tensor std, *, Generator? generator=None) -> Tensor", kFunction | kNoGrad, ""},
-    {&normal_sized, "normal(float mean, float std, int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, ""},
-    {&bernoulli, "bernoulli(Tensor input, *, Generator? generator=None) -> Tensor", kFunction | kMethod | kNoGrad, "1 with the probability that each element gives, else 0."},
-    {&multinomial, "multinomial(Tensor input, int num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor", kFunction | kMethod | kNoGrad,
+    {&normal_tensors, "normal(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor", kFunction | kOut | kNoGrad, "Normal numbers of the given means and standard deviations."},
+    {&normal_mean, "normal(Tensor mean, float std=1.0, *, Generator? generator=None) -> Tensor", kFunction | kOut | kNoGrad, ""},
+    {&normal_std, "normal(float mean, Tensor std, *, Generator? generator=None) -> Tensor", kFunction | kOut | kNoGrad, ""},
+    {&normal_sized, "normal(float mean, float std, int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, ""},
+    {&bernoulli, "bernoulli(Tensor input, *, Generator? generator=None) -> Tensor", kFunction | kMethod | kOut | kNoGrad, "1 with the probability that each element gives, or with probability p, else 0."},
+    {&bernoulli_p, "bernoulli(Tensor input, float p, *, Generator? generator=None) -> Tensor", kFunction | kMethod | kNoGrad, ""},
+    {&multinomial, "multinomial(Tensor input, int num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor", kFunction | kMethod | kOut | kNoGrad,
      "Indices drawn with probabilities proportional to each row's weights."},
     {&uniform_, "uniform_(Tensor input, float from=0.0, float to=1.0, *, Generator? generator=None) -> Tensor", kMethod, "Fills this tensor with uniform numbers in [from, to)."},
     {&normal_, "normal_(Tensor input, float mean=0.0, float std=1.0, *, Generator? generator=None) -> Tensor", kMethod, "Fills this tensor with normal numbers."},
     {&exponential_, "exponential_(Tensor input, float lambd=1.0, *, Generator? generator=None) -> Tensor", kMethod, "Fills this tensor with exponential numbers of rate lambd."},
     {&bernoulli_, "bernoulli_(Tensor input, float p=0.5, *, Generator? generator=None) -> Tensor", kMethod, "Fills this tensor with 1 (probability p) and 0."},
+    {&bernoulli_tensor_, "bernoulli_(Tensor input, Tensor p, *, Generator? generator=None) -> Tensor", kMethod, ""},
     {&random_, "random_(Tensor input, int? from=None, int? to=None, *, Generator? generator=None) -> Tensor", kMethod, "Fills this tensor with integers in [from, to)."},
     {&dropout, "dropout(Tensor input, float p=0.5, bool train=True) -> Tensor", kFunction | kNN, "Zeroes elements with probability p and scales the rest by 1 / (1 - p) (Srivastava et al. 2014)."},
     {&dropout_, "dropout_(Tensor input, float p=0.5, bool train=True) -> Tensor", kFunction | kNN, "dropout in place."},

@@ -160,3 +160,70 @@ def test_fork_rng():
     assert not pydl.rand(4).equal(want)
     with pytest.raises(RuntimeError, match="fork_rng: expected no devices"), pydl.random.fork_rng(devices=[0]):
         pass
+
+
+@pytest.mark.parametrize("draw", [
+    lambda lib, **o: lib.rand(3, 4, **o), lambda lib, **o: lib.randn((3, 4), **o),
+    lambda lib, **o: lib.normal(1.0, 2.0, (3, 4), **o), lambda lib, **o: lib.normal(lib.ones(3, 4), 2.0, **o),
+    lambda lib, **o: lib.normal(1.0, lib.ones(3, 4), **o),
+    lambda lib, **o: lib.normal(lib.ones(3, 4), lib.ones(4), **o),
+    lambda lib, **o: lib.bernoulli(lib.full((3, 4), 0.5), **o), lambda lib, **o: lib.randint(5, (3, 4), **o),
+    lambda lib, **o: lib.randint(-4, 5, (3, 4), **o)])
+def test_out(draw):
+    pydl.manual_seed(4)
+    want = draw(pydl)
+    for out in (pydl.empty(0, dtype=want.dtype), pydl.empty(4, 3, dtype=want.dtype).t()):
+        pydl.manual_seed(4)
+        assert draw(pydl, out=out) is out and out.tolist() == want.tolist()
+
+
+def test_out_keeps_its_dtype():
+    assert pydl.rand(5, out=pydl.empty(5, dtype=pydl.float64)).dtype == pydl.float64
+    assert pydl.randint(5, (5,), out=pydl.empty(5)).dtype == pydl.float32
+    out = pydl.empty(0, dtype=pydl.int32)
+    assert sorted(pydl.randperm(5, out=out).tolist()) == list(range(5)) and out.dtype == pydl.int32
+    assert pydl.multinomial(pydl.ones(3), 2, out=pydl.empty(0, dtype=pydl.int64)).shape == (2,)
+    for call in (lambda: pydl.rand(5, out=pydl.empty(5), dtype=pydl.float64),
+                 lambda: pydl.rand(5, out=pydl.empty(5, requires_grad=True)),
+                 lambda: pydl.randint(300, (5,), out=pydl.empty(5, dtype=pydl.uint8))):
+        with pytest.raises(RuntimeError, match="^rand(int)?: expected "):
+            call()
+
+
+def test_bernoulli_with_a_probability(torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        x = lib.zeros(2, 2, dtype=lib.int64)
+        assert lib.bernoulli(x, 1.0).tolist() == x.bernoulli(1.0).tolist() == [[1, 1], [1, 1]]
+        assert x.bernoulli(1.0).dtype == lib.int64 and not x.any()
+        assert x.bernoulli_(lib.tensor([0.0, 1.0])).tolist() == [[0, 1], [0, 1]]
+        with pytest.raises(RuntimeError):
+            x.bernoulli(2.0)
+        with pytest.raises(RuntimeError):
+            x.bernoulli_(lib.tensor([0.0, 2.0]))
+
+
+@pytest.mark.parametrize(("dtype", "low", "high"), [("uint8", 0, 257), ("uint8", -1, 5), ("int8", -129, 5),
+    ("int8", 0, 129), ("bool", 0, 3), ("int16", 0, 2**15 + 1), ("int32", 0, 2**31 + 1), ("float16", 0, 70000)])
+def test_integers_beyond_the_dtype(dtype: str, low: int, high: int, torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        t = getattr(lib, dtype)
+        with pytest.raises(RuntimeError):
+            lib.randint(low, high, (3,), dtype=t)
+        with pytest.raises(RuntimeError):
+            lib.randint_like(lib.zeros(3, dtype=t), low, high)
+        with pytest.raises(RuntimeError):
+            lib.zeros(3, dtype=t).random_(low, high)
+        assert lib.randint(max(low, 0), min(high, 2), (3,), dtype=t).dtype == t
+    with pytest.raises(RuntimeError, match=f"^randint: expected integers of {dtype}, from "):
+        pydl.randint(low, high, (3,), dtype=getattr(pydl, dtype))
+
+
+def test_normal_checks_its_deviations(torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        zeros = lib.zeros(2)
+        for arguments in ((0.0, lib.tensor([1.0, -1.0])), (0.0, -1.0, (2,)), (zeros, lib.tensor([1.0, math.nan])),
+                          (zeros, -1.0)):
+            with pytest.raises(RuntimeError):
+                lib.normal(*arguments)
+        assert lib.normal(lib.zeros(2), lib.ones(2, dtype=lib.float64)).dtype == lib.float32
+        assert lib.normal(lib.zeros(2), lib.ones(2, dtype=lib.int64)).dtype == lib.float32
