@@ -30,7 +30,8 @@ void translate_exception(const char* op) noexcept {
   } catch (const ValueError& e) { set(PyExc_ValueError, e); } catch (const NotImplementedError& e) {
     set(PyExc_NotImplementedError, e);
   } catch (const OutOfMemoryError& e) { set(out_of_memory_error, e); } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
+    const std::string text = std::string(op ? op : "pydl") + ": expected memory for what the call needs, got none";
+    PyErr_SetString(out_of_memory_error, text.c_str());
   } catch (const py::builtin_exception& e) { e.set_error(); } catch (const std::exception& e) {
     set(PyExc_RuntimeError, e);
   } catch (...) { PyErr_SetString(PyExc_RuntimeError, "pydl: unknown C++ exception"); }

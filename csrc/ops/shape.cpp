@@ -1,6 +1,7 @@
 #include "ops/shape.h"
 
 #include "autograd/node.h"
+#include "base/arch.h"
 #include "base/parallel.h"
 #include "kernels/table.h"
 #include "ops/call.h"
@@ -128,6 +129,12 @@ Tensor stack(const std::vector<Tensor>& tensors, int64_t dim) {
   return cat(lifted, d);
 }
 
+// A list must fit memory before its first tensor is made.
+static void check_parts(const char* op, int64_t parts) {
+  if (uint64_t(parts) > available_memory() / sizeof(TensorImpl))
+    fail<OutOfMemoryError>(op, ": expected a number of parts that fits memory, got ", parts);
+}
+
 std::vector<Tensor> split_sizes(const Tensor& x, IntSpan sizes, int64_t dim) {
   const int64_t d = wrap_dim("split", dim, x.dim());
   int64_t total = 0;
@@ -146,6 +153,7 @@ std::vector<Tensor> split_sizes(const Tensor& x, IntSpan sizes, int64_t dim) {
 std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
   const int64_t d = wrap_dim("unbind", dim, x.dim());
   if (x.dim() == 0) fail("unbind: expected a tensor with dimensions, got a 0-d tensor");
+  check_parts("unbind", x.size(d));
   std::vector<Tensor> parts;
   for (int64_t i = 0; i < x.size(d); ++i) {
     parts.push_back(select(x, d, i));
@@ -255,6 +263,7 @@ std::vector<Tensor> split(const Tensor& x, int64_t size, int64_t dim) {
   if (x.dim() == 0) fail("split: expected a tensor with dimensions, got a 0-d tensor");
   const int64_t n = x.size(d);
   if (size < 0 || (size == 0 && n > 0)) fail("split: expected a positive split size, got ", size);
+  check_parts("split", size ? n / size : 0);
   Dims sizes;
   for (int64_t at = 0; at < n || sizes.empty(); at += size) sizes.push_back(std::min(size, n - at));
   return split_sizes(x, sizes, d);
@@ -265,6 +274,7 @@ std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
   if (chunks <= 0) fail("chunk: expected a positive number of chunks, got ", chunks);
   if (x.dim() == 0) fail("chunk: expected a tensor with dimensions, got a 0-d tensor");
   const int64_t n = x.size(d);
+  if (n == 0) check_parts("chunk", chunks);
   if (n == 0) return split_sizes(x, Dims(size_t(chunks), 0), d);
   return split(x, (n + chunks - 1) / chunks, d);
 }
@@ -283,6 +293,7 @@ Tensor cat_into(const std::vector<Tensor>& tensors, int64_t dim, const Out& out)
 std::vector<Tensor> tensor_split(const Tensor& x, int64_t sections, int64_t dim) {
   const int64_t d = wrap_dim("tensor_split", dim, x.dim());
   if (sections <= 0) fail("tensor_split: expected a positive number of sections, got ", sections);
+  check_parts("tensor_split", sections);
   Dims sizes;
   for (int64_t i = 0; i < sections; ++i) sizes.push_back(x.size(d) / sections + (i < x.size(d) % sections));
   return split_sizes(x, sizes, d);

@@ -230,3 +230,10 @@ def test_failed_reads_change_nothing():
             wrong()
     for name, x in operands.items():
         assert (to_numpy(x) == to_numpy(F[name])).all()
+
+
+@pytest.mark.parametrize("split", [lambda x: x.tensor_split(10**12), lambda x: x.expand(10**12).unbind(),
+    lambda x: x.expand(10**12).split(1), lambda x: x[:0].chunk(10**12)])
+def test_more_parts_than_memory_holds(split):
+    with pytest.raises(MemoryError, match="expected a number of parts that fits memory, got 1000000000000"):
+        split(pydl.ones(1))
