@@ -20,6 +20,7 @@ __all__ = [
     "einsum",
     "meshgrid",
     "nonzero",
+    "norm",
     "numel",
     "tensordot",
     "trapz",
@@ -157,6 +158,30 @@ def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False)
     return tuple(_core.nonzero(_core.atleast_1d(input)).unbind(1))
 
 
+def norm(
+    input: Tensor,
+    p: float | str | None = "fro",
+    dim: int | Sequence[int] | None = None,
+    keepdim: bool = False,
+    out: Tensor | None = None,
+    dtype: _core.dtype | None = None,
+) -> Tensor:
+    """The p-norm of the elements over dim ("fro" is 2), or with p="nuc" the nuclear norm of the matrices there.
+
+    >>> import pydl
+    >>> pydl.norm(pydl.tensor([[3.0, 0.0], [0.0, 4.0]]), "nuc")
+    tensor(7.)
+    """
+    if p == "nuc":
+        from pydl.linalg import matrix_norm
+
+        dims = tuple(range(input.dim())) if dim is None else (dim,) if isinstance(dim, int) else dim
+        return matrix_norm(input, "nuc", dims, keepdim, dtype=dtype, out=out)
+    if out is None:
+        return _core.norm(input, p, dim, keepdim, dtype=dtype)
+    return _core.norm(input, p, dim, keepdim, dtype=dtype, out=out)
+
+
 def numel(input: Tensor) -> int:
     """How many elements the tensor has."""
     return input.numel()
@@ -197,5 +222,11 @@ def unique_consecutive(
     return _selected(results, return_inverse, return_counts)
 
 
+def _norm(self: Tensor, p: float | str | None = "fro", dim=None, keepdim: bool = False, dtype=None) -> Tensor:  # noqa: ANN001
+    """norm of this tensor."""
+    return norm(self, p, dim, keepdim, dtype=dtype)
+
+
+Tensor.norm = _norm
 Tensor.unique = unique
 Tensor.unique_consecutive = unique_consecutive

@@ -171,6 +171,30 @@ Tensor lerp_weight(const Tensor& x, const Tensor& end, const Operand& weight, co
   if (x.dtype() != end.dtype()) fail("lerp: expected start and end of one dtype, got ", x, " and ", end);
   return pointwise(rows::lerp, {x, end, weight}, {}, out);
 }
+// Neighbours of a 16-bit float are neighbours as integers, too, which sign and magnitude make.
+uint16_t next_half(uint16_t a, uint16_t b, int infinity) {
+  const int x = a & 0x7fff, y = b & 0x7fff, from = a >> 15 ? -x : x, to = b >> 15 ? -y : y;
+  if (x > infinity) return a;
+  if (y > infinity || from == to) return b;
+  if (from == 0) return to > 0 ? 1 : 0x8001;
+  return uint16_t((from < to) == (from > 0) ? a + 1 : a - 1);
+}
+Tensor next_number(const Tensor& a, const Tensor& b, const Out& out) {
+  const DType t = result_type({a, b});
+  if (!is_half(t)) return nextafter(a, b, out);
+  Call call("nextafter");
+  const Dims shape = broadcast_shapes(call.op, a.sizes(), b.sizes());
+  const Tensor x = contiguous(expand(cast(a, t), shape)), y = contiguous(expand(cast(b, t), shape)), next = Tensor::empty(shape, t);
+  const auto *from = x.data<uint16_t>(), *to = y.data<uint16_t>();
+  const int infinity = t == DType::Float16 ? 0x7c00 : 0x7f80;
+  parallel_for(next.numel(), 1 << 15, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) next.data<uint16_t>()[i] = next_half(from[i], to[i], infinity);
+  });
+  if (out.fresh()) return next;
+  prepare_output(call.op, out, shape, t);
+  return copy_(out.target, next);
+}
+
 Tensor ldexp(const Tensor& x, const Tensor& other) { return x * exp2(is_floating(other.dtype()) ? other : cast(other, default_dtype())); }
 Tensor float_power(const Operand& a, const Operand& b) {
   auto wide = [](const Operand& o) { return o.is_tensor() ? cast(o.tensor(), DType::Float64) : Tensor(); };
@@ -248,7 +272,7 @@ const Operator arithmetic_ops[] = {
     {&atan2, "arctan2(Tensor input, Tensor other) -> Tensor", kFull, "Alias of atan2."},
     {&hypot, "hypot(Tensor input, Tensor other) -> Tensor", kFull, "sqrt(input^2 + other^2) without overflow."},
     {&copysign, "copysign(Tensor input, Operand other) -> Tensor", kFull, "The magnitude of input with the sign of other."},
-    {&nextafter, "nextafter(Tensor input, Tensor other) -> Tensor", kFull | kNoGrad, "The next representable number from input toward other."},
+    {&next_number, "nextafter(Tensor input, Tensor other) -> Tensor", kFull | kNoGrad, "The next representable number from input toward other."},
     {&logaddexp, "logaddexp(Tensor input, Tensor other) -> Tensor", kFunction | kMethod | kOut, "log(exp(input) + exp(other))."},
     {&logaddexp2, "logaddexp2(Tensor input, Tensor other) -> Tensor", kFunction | kMethod | kOut, "log2(2^input + 2^other)."},
     {&xlogy, "xlogy(Operand input, Operand other) -> Tensor", kFull, "input * log(other), 0 where input is 0."},

@@ -37,7 +37,7 @@ Tensor norm(const Tensor& x, const std::optional<Scalar>& p, const std::optional
   return vector_norm(x, p.value_or(Scalar(2)), dim, keepdim, dtype);
 }
 Tensor norm_named(const Tensor& x, std::string_view p, const std::optional<Dims>& dim, bool keepdim, std::optional<DType> dtype) {
-  if (p != "fro") fail("norm: expected a number or 'fro' as p, got '", p, "'");
+  if (p != "fro") fail("norm: expected a number, 'fro' or 'nuc' as p, got '", p, "'");
   return vector_norm(x, Scalar(2), dim, keepdim, dtype);
 }
 Tensor dist(const Tensor& a, const Tensor& b, const Scalar& p) { return vector_norm(sub(a, b), p, std::nullopt, false, {}); }

@@ -256,6 +256,9 @@ Tensor scatter_with(const Tensor& x, int64_t dim, const Tensor& index, const Ten
   if (reduce == "multiply") return scatter_reduce(x, dim, index, src, "prod", true);
   fail("scatter: expected reduce 'add' or 'multiply', got '", reduce, "'");
 }
+Tensor scatter_value_with(const Tensor& x, int64_t dim, const Tensor& index, const Scalar& value, std::string_view reduce) {
+  return scatter_with(x, dim, index, expand(scalar_tensor(value, x.dtype()), index.sizes()), reduce);
+}
 
 // ---- take and put --------------------------------------------------------------------------------------------
 
@@ -306,6 +309,7 @@ const Operator ops[] = {
     {&scatter, "scatter(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kBoth | kOut, "A copy with src written at index along dim."},
     {&scatter_value, "scatter(Tensor input, int dim, Tensor index, Scalar value) -> Tensor", kBoth | kOut, ""},
     {&scatter_with, "scatter(Tensor input, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor", kBoth | kInplace | kNoGrad | kOut, ""},
+    {&scatter_value_with, "scatter(Tensor input, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor", kBoth | kInplace | kNoGrad | kOut, ""},
     {&scatter_, "scatter_(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kMethod, "Writes src at index along dim."},
     {&scatter_value_, "scatter_(Tensor input, int dim, Tensor index, Scalar value) -> Tensor", kMethod, ""},
     {&scatter_add_, "scatter_add_(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kMethod, "Adds src at index along dim; repeats add up in order."},

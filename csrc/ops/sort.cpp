@@ -111,6 +111,7 @@ std::tuple<Tensor, Tensor> topk(const Tensor& x, int64_t k, int64_t dim, bool la
 std::tuple<Tensor, Tensor> kthvalue(const Tensor& x, int64_t k, int64_t dim, bool keepdim) {
   Call call("kthvalue");
   const int64_t d = wrap_dim(call.op, dim, x.dim()), n = x.dim() ? x.size(d) : 1;
+  if (n == 0) fail<IndexError>(call.op, ": expected a dimension with elements, got size 0 in ", show(x.sizes()));
   if (k < 1 || k > n) fail("kthvalue: expected k in [1, ", n, "], got ", k);
   auto [values, indices] = pick(x, d, 1, [&](auto tag, auto* in, auto* v, int64_t* i, int64_t, int64_t in_stride, int64_t n, void* w) {
     SortKernels<typename decltype(tag)::type>::select(v, i, in, in_stride, n, k - 1, w);

@@ -184,3 +184,55 @@ def test_make_tensor_keeps_its_range():
     assert x.shape == (20, 30) and not x.is_contiguous() and x.requires_grad
     assert -2 <= x.min().item() and x.max().item() < 3
     assert pydl.testing.make_tensor(100, dtype=pydl.int64, low=0, high=2, exclude_zero=True).min().item() == 1
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_nextafter_of_halves(dtype: str, torch_or_fail):
+    values = [0.0, -0.0, 1.0, -1.0, 1.5, 65504.0, math.inf, -math.inf, math.nan, 2.0**-24, -(2.0**-24), 3e-5]
+    bits = []
+    for lib in (pydl, torch_or_fail):
+        x = lib.tensor(values, dtype=getattr(lib, dtype))
+        y = lib.nextafter(x[:, None], x)
+        bits.append(lib.where(y.isnan(), lib.full_like(y, 7), y).view(lib.int16).tolist())
+        out = lib.empty(0, dtype=y.dtype)
+        assert lib.nextafter(x[:, None], x, out=out) is out and out.isnan().equal(y.isnan())
+        z = x.clone()
+        z.nextafter_(x.flip(0))
+        assert z.nan_to_num().equal(lib.nextafter(x, x.flip(0)).nan_to_num())
+    assert bits[0] == bits[1]
+
+
+def test_scatter_a_number_with_a_reduction(torch_or_fail):
+    found = []
+    for lib in (pydl, torch_or_fail):
+        x, at = lib.arange(6.0).reshape(2, 3), lib.tensor([[0, 1, 1], [0, 0, 1]])
+        found += [[x.scatter(0, at, 2.0, reduce="multiply").tolist(), x.scatter(1, at, 3, reduce="add").tolist(),
+            x.clone().scatter_(0, at, 5.0, reduce="add").tolist(), lib.scatter(x, 0, at, 2.0, reduce="add").tolist()]]
+        with pytest.raises(RuntimeError):
+            x.scatter_(0, at, 2.0, reduce="mean")
+    assert found[0] == found[1]
+
+
+def test_kthvalue_of_nothing(torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        with pytest.raises(IndexError):
+            lib.empty(3, 0).kthvalue(1)
+        assert lib.empty(3, 0).kthvalue(2, 0).values.shape == (0,)
+
+
+@pytest.mark.parametrize("call", [lambda lib, x: lib.norm(x[0], "nuc"), lambda lib, x: x[0].norm("nuc"),
+    lambda lib, x: lib.norm(x, "nuc", dim=(1, 2), keepdim=True), lambda lib, x: lib.norm(x, "nuc", (0, 2)),
+    lambda lib, x: lib.norm(x, "fro", (0, 2)), lambda lib, x: lib.norm(x), lambda lib, x: x.norm(p=None, dim=1),
+    lambda lib, x: lib.norm(x, 1, 1, True), lambda lib, x: lib.norm(x, dtype=lib.float64)])
+def test_norm_by_name(call, torch_or_fail):
+    values = np.random.default_rng(2).standard_normal((2, 3, 4))
+    ours, theirs = call(pydl, pydl.from_numpy(values)), call(torch_or_fail, torch_or_fail.from_numpy(values))
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("call", [lambda lib: lib.norm(lib.ones(2, 2, 2), "nuc"),
+    lambda lib: lib.norm(lib.ones(2), "x")])
+def test_norm_by_a_wrong_name(call, torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        with pytest.raises(RuntimeError):
+            call(lib)
