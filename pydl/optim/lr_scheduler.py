@@ -110,7 +110,7 @@ class MultiStepLR(_FactorLR):
 
 
 class ConstantLR(_FactorLR):
-    """m(t) = factor for t < total_iters, then 1.
+    """m(t) = factor for t < total_iters, then 1; if these are 0, it stays.
 
     >>> import pydl
     >>> optimizer = pydl.optim.SGD([pydl.nn.Parameter(pydl.zeros(1))], lr=1.0)
@@ -134,7 +134,7 @@ class ConstantLR(_FactorLR):
         super().__init__(optimizer, last_epoch)
 
     def _factor(self, epoch: int) -> float:
-        return 1.0 if epoch >= self.total_iters else self.factor
+        return 1.0 if 0 < self.total_iters <= epoch else self.factor
 
 
 class LinearLR(_FactorLR):

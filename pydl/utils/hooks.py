@@ -41,9 +41,11 @@ class RemovableHandle:
         self.remove()
 
 
-def add_hook(hooks: OrderedDict[int, Any], entry: Any, prepend: bool = False) -> RemovableHandle:
+def add_hook(
+    hooks: OrderedDict[int, Any], entry: Any, prepend: bool = False, handle: RemovableHandle | None = None
+) -> RemovableHandle:
     """Puts `entry` at the end of `hooks` (at the front with `prepend`) and returns the handle that removes it."""
-    handle = RemovableHandle(hooks)
+    handle = RemovableHandle(hooks) if handle is None else handle
     hooks[handle.id] = entry
     if prepend:
         hooks.move_to_end(handle.id, last=False)

@@ -422,3 +422,17 @@ def test_lazy_linear():
     lazy = nn.LazyLinear(4)
     lazy.load_state_dict(nn.Linear(7, 4).state_dict())
     assert tuple(lazy.weight.shape) == (4, 7) and tuple(lazy(pydl.zeros(7)).shape) == (4,)
+
+
+def test_a_module_whose_last_hook_is_gone_is_called_without_hooks():
+    layer = nn.Linear(2, 2)
+    handles = [layer.register_forward_hook(lambda *_: None), layer.register_full_backward_hook(lambda *_: None),
+        layer.register_state_dict_pre_hook(lambda *_: None)]
+    for handle in handles:
+        assert layer._hooks is not None
+        handle.remove()
+    assert layer._hooks is None
+    with layer.register_forward_pre_hook(lambda module, args: (args[0] * 0,)):
+        assert layer(pydl.ones(2)).equal(layer.bias)
+    assert layer._hooks is None
+    handles[0].remove()  # twice does nothing

@@ -259,3 +259,15 @@ def test_wrong_arguments():
     ):
         with pytest.raises(error, match=text):
             call()
+
+
+def test_constant_lr_without_iterations_keeps_its_factor(torch_or_fail):
+    rates = []
+    for lib in (pydl, torch_or_fail):
+        optimizer = lib.optim.SGD([lib.nn.Parameter(lib.zeros(1))], lr=1.0)
+        scheduler = lib.optim.lr_scheduler.ConstantLR(optimizer, factor=0.25, total_iters=0)
+        for _ in range(3):
+            rates += scheduler.get_last_lr()
+            optimizer.step()
+            scheduler.step()
+    assert rates == [0.25] * 6

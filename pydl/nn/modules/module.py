@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -454,44 +455,45 @@ class Module:
 
     # -- hooks --------------------------------------------------------------------------------------------------------
 
-    def _own_hooks(self) -> Hooks:
-        return self.__dict__.setdefault("_hooks", Hooks())
+    def _add_hook(self, kind: str, entry: Any, prepend: bool = False) -> RemovableHandle:
+        hooks = getattr(self.__dict__.setdefault("_hooks", Hooks()), kind)
+        return add_hook(hooks, entry, prepend, _ModuleHandle(hooks, self))
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """``hook(module, args[, kwargs])`` runs before `forward` and may return new arguments."""
-        return add_hook(self._own_hooks().forward_pre, (hook, with_kwargs), prepend)
+        return self._add_hook("forward_pre", (hook, with_kwargs), prepend)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> RemovableHandle:
         """``hook(module, args[, kwargs], output)`` runs after `forward` and may return another output."""
-        return add_hook(self._own_hooks().forward, (hook, with_kwargs, always_call), prepend)
+        return self._add_hook("forward", (hook, with_kwargs, always_call), prepend)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """``hook(module, grad_output)`` runs when the gradients of the outputs are known and may return others."""
-        return add_hook(self._own_hooks().backward_pre, hook, prepend)
+        return self._add_hook("backward_pre", hook, prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """``hook(module, grad_input, grad_output)`` runs when the inputs' gradients are known; may return others."""
-        return add_hook(self._own_hooks().backward, hook, prepend)
+        return self._add_hook("backward", hook, prepend)
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """``hook(module, prefix, keep_vars)`` runs before `state_dict`."""
-        return add_hook(self._own_hooks().state_dict_pre, hook)
+        return self._add_hook("state_dict_pre", hook)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """``hook(module, state_dict, prefix, local_metadata)`` may edit the result of `state_dict`."""
-        return add_hook(self._own_hooks().state_dict, hook)
+        return self._add_hook("state_dict", hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``."""
-        return add_hook(self._own_hooks().load_state_dict_pre, hook)
+        return self._add_hook("load_state_dict_pre", hook)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """``hook(module, incompatible_keys)`` runs after loading and may edit the keys that are complained about."""
-        return add_hook(self._own_hooks().load_state_dict, hook)
+        return self._add_hook("load_state_dict", hook)
 
     # -- printing -----------------------------------------------------------------------------------------------------
 
@@ -509,6 +511,21 @@ class Module:
         if not children and len(lines) <= 1:
             return f"{self._get_name()}({extra})"
         return "\n  ".join([f"{self._get_name()}(", *lines, *children]) + "\n)"
+
+
+class _ModuleHandle(RemovableHandle):
+    """That of a hook of one module: with the last of them, it goes back to calls without hooks."""
+
+    def __init__(self, hooks: OrderedDict[int, Any], module: Module) -> None:
+        super().__init__(hooks)
+        self._module = weakref.ref(module)
+
+    def remove(self) -> None:
+        super().remove()
+        module = self._module()
+        own = None if module is None else module.__dict__.get("_hooks")
+        if own is not None and not any(vars(own).values()):
+            del module.__dict__["_hooks"]
 
 
 class _EveryHandle(RemovableHandle):
