@@ -115,7 +115,11 @@ PyObject* absolute(PyObject* self) {
   return guarded([&] { return wrap_result(abs(unwrap(self))); });
 }
 PyObject* invert(PyObject* self) {
-  return guarded([&] { return wrap_result(bitwise_not(unwrap(self))); });
+  return guarded([&] {
+    const Tensor& t = unwrap(self);
+    if (is_floating(t.dtype())) fail<TypeError>("bitwise_not: expected an integer or bool tensor, got ", t);
+    return wrap_result(bitwise_not(t));
+  });
 }
 
 PyObject* compare(PyObject* a, PyObject* b, int op) {

@@ -253,8 +253,13 @@ Tensor in_format_of(const Tensor& model, const Tensor& x) {
 
 namespace {
 
+Tensor copy_from(const Tensor& into, const Tensor& from, bool) { return copy_(into, from); }
+Tensor copy_number(const Tensor& into, const Scalar& value, bool) { return fill_(into, value); }
+
 const Operator ops[] = {
-    {&copy_, "copy_(Tensor input, Tensor src) -> Tensor", kMethod, "Copies src, broadcast and cast, into this tensor."},
+    {&copy_from, "copy_(Tensor input, Tensor src, bool non_blocking=False) -> Tensor", kMethod,
+     "Copies src, broadcast and cast, into this tensor; done when it returns, whatever non_blocking says."},
+    {&copy_number, "copy_(Tensor input, Scalar src, bool non_blocking=False) -> Tensor", kMethod, ""},
     {&fill_, "fill_(Tensor input, Scalar value) -> Tensor", kFunction | kMethod, "Fills this tensor with value."},
     {&fill_with, "fill_(Tensor input, Tensor value) -> Tensor", kFunction | kMethod, ""},
     {&zero_, "zero_(Tensor input) -> Tensor", kFunction | kMethod, "Fills this tensor with zeros."},

@@ -4,12 +4,22 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/node.h"
 #include "ops/call.h"
 #include "ops/copy.h"
 #include "ops/pointwise.h"
 #include "ops/view.h"
 
 namespace pydl {
+
+Tensor to_fill(const char* op, IntSpan size, std::optional<DType> dtype, DType otherwise, const Out& out) {
+  if (out.fresh()) return Tensor::empty(size, dtype.value_or(otherwise));
+  if (dtype && *dtype != out.target.dtype()) fail(op, ": expected out= of dtype ", *dtype, ", got ", out.target);
+  if (autograd::needed(out.target)) fail(op, ": expected out= that requires no gradient, got one that does (use no_grad)");
+  check_writable(op, out.target);
+  resize_output(op, out.target, size);
+  return out.target;
+}
 
 Tensor full(IntSpan size, const Scalar& value, std::optional<DType> dtype) {
   Call call("full");
@@ -61,13 +71,19 @@ template <class F> Tensor tabulate(int64_t n, DType t, F&& f) {
   return out;
 }
 
-Tensor linspace(const Scalar& start, const Scalar& end, int64_t steps, std::optional<DType> dtype) {
-  if (steps < 0) fail("linspace: expected a non-negative number of steps, got ", steps);
-  return tabulate(steps, dtype.value_or(default_dtype()), [&](int64_t i) { return spaced(start.to_double(), end.to_double(), steps, i); });
+// Computed in the dtype of out=.
+Tensor spaced_into(const char* op, int64_t n, std::optional<DType> dtype, const Out& out, auto&& f) {
+  if (n < 0) fail(op, ": expected a non-negative number of steps, got ", n);
+  if (out.fresh()) return tabulate(n, dtype.value_or(default_dtype()), f);
+  const Tensor to = to_fill(op, Dims{n}, dtype, default_dtype(), out);
+  return copy_(to, tabulate(n, to.dtype(), f));
 }
-Tensor logspace(const Scalar& start, const Scalar& end, int64_t steps, double base, std::optional<DType> dtype) {
-  if (steps < 0) fail("logspace: expected a non-negative number of steps, got ", steps);
-  return tabulate(steps, dtype.value_or(default_dtype()), [&](int64_t i) { return std::pow(base, spaced(start.to_double(), end.to_double(), steps, i)); });
+Tensor linspace(const Scalar& start, const Scalar& end, int64_t steps, std::optional<DType> dtype, const Out& out) {
+  return spaced_into("linspace", steps, dtype, out, [&](int64_t i) { return spaced(start.to_double(), end.to_double(), steps, i); });
+}
+Tensor logspace(const Scalar& start, const Scalar& end, int64_t steps, double base, std::optional<DType> dtype, const Out& out) {
+  return spaced_into("logspace", steps, dtype, out,
+                     [&](int64_t i) { return std::pow(base, spaced(start.to_double(), end.to_double(), steps, i)); });
 }
 
 Tensor arange_end(const Scalar& end, std::optional<DType> dtype) { return arange(Scalar(0), end, Scalar(1), dtype); }
@@ -80,8 +96,15 @@ Tensor empty_strided(IntSpan size, IntSpan stride, std::optional<DType> dtype) {
   if (size.size() != stride.size()) fail<ShapeError>("empty_strided: expected as many strides as sizes, got ", show(size), " and ", show(stride));
   return Tensor::empty_strided(size, stride, dtype.value_or(default_dtype()));
 }
-Tensor zeros_sized(IntSpan size, std::optional<DType> dtype) { return zeros(size, dtype.value_or(default_dtype())); }
-Tensor ones_sized(IntSpan size, std::optional<DType> dtype) { return ones(size, dtype.value_or(default_dtype())); }
+Tensor zeros_sized(IntSpan size, std::optional<DType> dtype, const Out& out) {
+  return fill_(to_fill("zeros", size, dtype, default_dtype(), out), Scalar(0));
+}
+Tensor ones_sized(IntSpan size, std::optional<DType> dtype, const Out& out) {
+  return fill_(to_fill("ones", size, dtype, default_dtype(), out), Scalar(1));
+}
+Tensor full_sized(IntSpan size, const Scalar& value, std::optional<DType> dtype, const Out& out) {
+  return out.fresh() ? full(size, value, dtype) : fill_(to_fill("full", size, dtype, default_dtype(), out), value);
+}
 
 Tensor zeros_like_as(const Tensor& x, std::optional<DType> dtype, std::optional<MemoryFormat> f) { return fill_(empty_like(x, dtype, f), Scalar(0)); }
 Tensor ones_like_as(const Tensor& x, std::optional<DType> dtype, std::optional<MemoryFormat> f) { return fill_(empty_like(x, dtype, f), Scalar(1)); }
@@ -128,7 +151,7 @@ const Operator ops[] = {
      kFunction, "Uninitialised memory."},
     {&empty_strided, "empty_strided(int[] size, int[] stride, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
      kFunction, "Uninitialised memory with the given strides."},
-    {&full, "full(int[] size, Scalar fill_value, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut,
+    {&full_sized, "full(int[] size, Scalar fill_value, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut,
      "A tensor filled with fill_value, of its dtype unless told otherwise."},
     {&scalar_tensor, "scalar_tensor(Scalar s, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, "A 0-d tensor."},
     {&arange_end, "arange(Scalar end, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut,

@@ -154,6 +154,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, const Out& out) {
   c = reshape(c, shape);
   if (out.fresh()) return c;
   if (autograd::needed(c)) fail("matmul: expected tensors that require no gradient with out=, got one that does");
+  if (out.target.dtype() != c.dtype()) fail("matmul: expected out= of dtype ", c.dtype(), ", got ", out.target.dtype());
   resize_output("matmul", out.target, shape);
   return copy_(out.target, c);
 }

@@ -24,20 +24,11 @@ constexpr int64_t kGrain = 16384;
 
 Generator& source(GeneratorArg g) { return g ? *g : default_generator(); }
 
-// What a draw of that size fills: fresh memory, or out= in its own dtype.
-Tensor to_fill(const char* op, IntSpan size, std::optional<DType> dtype, DType otherwise, const Out& out) {
-  if (out.fresh()) return Tensor::empty(size, dtype.value_or(otherwise));
-  if (dtype && *dtype != out.target.dtype()) fail(op, ": expected out= of dtype ", *dtype, ", got ", out.target);
-  if (autograd::needed(out.target)) fail(op, ": expected out= that requires no gradient, got one that does (use no_grad)");
-  check_writable(op, out.target);
-  resize_output(op, out.target, size);
-  return out.target;
-}
-
 // Fills x (any strides and floating dtype) with fill(stream, T* out, first, n); T is float or double.
 template <class F> Tensor fill_floating(const char* op, const Tensor& x, GeneratorArg g, F&& fill) {
   autograd::check_inplace(op, x);
   if (!is_floating(x.dtype())) fail(op, ": expected a floating point tensor, got ", x);
+  if (x.may_self_overlap()) fail(op, ": expected a tensor whose elements do not share memory, got strides ", show(x.strides()));
   const DType t = compute_dtype(x.dtype());
   const bool direct = x.is_contiguous() && x.dtype() == t;
   const Tensor target = direct ? x : Tensor::empty(x.sizes(), t);

@@ -182,6 +182,32 @@ void check_writable(const char* op, const Tensor& t) {
   fail(op, ": expected memory that may be written, got a read-only tensor");
 }
 
+// The bytes from the first element to the end of the last, steps by multiples of `period` left out.
+static int64_t span_within(const Tensor& t, int64_t period) {
+  int64_t span = t.item_size();
+  for (int64_t d = 0; d < t.dim(); ++d)
+    if (const int64_t step = t.stride(d) * t.item_size(); step % period) span += (t.size(d) - 1) * step;
+  return span;
+}
+
+// Do the two lie in different parts of each period, as columns of one matrix do?
+static bool interleaved(const Tensor& a, const Tensor& b) {
+  const int64_t apart = static_cast<const char*>(b.raw()) - static_cast<const char*>(a.raw());
+  auto apart_within = [&](int64_t period) {
+    const int64_t from = (apart % period + period) % period;  // where b begins if a begins at 0
+    return span_within(a, period) <= from && from + span_within(b, period) <= period;
+  };
+  int64_t common = 0;
+  for (const Tensor* t : {&a, &b})
+    for (int64_t d = 0; d < t->dim(); ++d) {
+      const int64_t step = t->stride(d) * t->item_size();
+      if (t->size(d) == 1 || step == 0) continue;
+      if (apart_within(step)) return true;
+      common = std::gcd(common, step);
+    }
+  return common && apart_within(common);
+}
+
 bool memory_overlaps(const Tensor& a, const Tensor& b) {
   if (a.numel() == 0 || b.numel() == 0) return false;
   auto bytes = [](const Tensor& t) {
@@ -192,7 +218,7 @@ bool memory_overlaps(const Tensor& a, const Tensor& b) {
   };
   const auto [a0, a1] = bytes(a);
   const auto [b0, b1] = bytes(b);
-  return a0 < b1 && b0 < a1;
+  return a0 < b1 && b0 < a1 && !interleaved(a, b);
 }
 
 std::ostream& operator<<(std::ostream& out, Device d) {

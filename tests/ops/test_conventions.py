@@ -217,3 +217,108 @@ def test_uint8_classes():
     scores, classes = pydl.randn(3, 4), pydl.tensor([0, 3, 1])
     for loss in (pydl.nn.functional.cross_entropy, pydl.nn.functional.nll_loss):
         assert pydl.equal(loss(scores, classes.to(pydl.uint8)), loss(scores, classes))
+
+
+# ---- Two windows of one memory ---------------------------------------------------------------------------------------
+
+WINDOWS = {"left and right": lambda x: (x[:, :3], x[:, 3:]), "even and odd columns": lambda x: (x[:, ::2], x[:, 1::2]),
+    "even and odd rows": lambda x: (x[::2], x[1::2]), "a column and all": lambda x: (x[:, :5], x[:, 5:]),
+    "channels": lambda x: (x.view(4, 2, 3)[:, :1], x.view(4, 2, 3)[:, 1:]), "corners": lambda x: (x[:2, :3], x[2:, 3:]),
+    "turned": lambda x: (x[:2, :2].t(), x[:2, 4:]), "blocks": lambda x: (x[1:3, 1:3], x[1:3, 3:5])}
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("write", [lambda a, b: a.add_(b), lambda a, b: a.mul_(b), lambda a, b: a.lerp_(b, 0.25),
+    lambda a, b: a.addcmul_(b, b), lambda a, b: a.copy_(b)])
+def test_windows_that_share_no_element(name: str, write, torch_or_fail):
+    found = []
+    for lib in (pydl, torch_or_fail):
+        x = lib.arange(24.0).reshape(4, 6)
+        write(*WINDOWS[name](x))
+        found.append(x.tolist())
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("windows", [lambda x: (x[:-1], x[1:]), lambda x: (x[:, :4], x[:, 2:]),
+    lambda x: (x, x[:, :1]), lambda x: (x[:, ::2], x[:, 1:4]), lambda x: (x[:4, :4], x[:4, :4].t())])
+def test_windows_that_share_elements_are_refused(windows):
+    a, b = windows(pydl.arange(24.0).reshape(4, 6))
+    with pytest.raises(RuntimeError, match="expected an output that shares no memory with the inputs"):
+        a.add_(b)
+
+
+@pytest.mark.parametrize("fill", ["uniform_", "normal_", "exponential_", "random_", "bernoulli_"])
+def test_random_numbers_need_memory_of_their_own(fill: str, torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        with pytest.raises(RuntimeError):
+            getattr(lib.zeros(1).expand(3), fill)()
+
+
+# ---- out= decides the dtype ------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("make", [lambda lib, **o: lib.zeros(3, **o), lambda lib, **o: lib.ones((3,), **o),
+    lambda lib, **o: lib.full((3,), 2.5, **o), lambda lib, **o: lib.linspace(0, 10, 3, **o),
+    lambda lib, **o: lib.logspace(0, 2, 3, **o)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
+def test_creation_into_a_tensor(make, dtype: str, torch_or_fail):
+    found = []
+    for lib in (pydl, torch_or_fail):
+        for out in (lib.empty(3, dtype=getattr(lib, dtype)), lib.empty(0, dtype=getattr(lib, dtype))):
+            assert make(lib, out=out) is out
+            found.append((out.tolist(), str(out.dtype).rpartition(".")[2]))
+    assert found[:2] == found[2:]
+
+
+def test_products_of_vectors_keep_their_dtype(torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        for other in (lib.float64, lib.int64, lib.bool):
+            with pytest.raises(RuntimeError):
+                lib.matmul(lib.ones(3, 2), lib.ones(2), out=lib.empty(3, dtype=other))
+
+
+# ---- Numbers ---------------------------------------------------------------------------------------------------------
+
+def test_copy_of_a_number(torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        x = lib.zeros(2, dtype=lib.int32)
+        assert x.copy_(1.7) is x and x.tolist() == [1, 1]
+        assert x.copy_(lib.tensor([3, 4]), non_blocking=True).tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("convert", [float, int, complex])
+def test_more_than_one_number(convert, torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        with pytest.raises(ValueError):
+            convert(lib.ones(2))
+        with pytest.raises(RuntimeError):
+            lib.ones(2).item()
+    with pytest.raises(ValueError, match=f"^{convert.__name__}: expected a tensor with one element, got float32"):
+        convert(pydl.ones(2))
+
+
+def test_inverted_floats(torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        with pytest.raises(TypeError):
+            ~lib.ones(2)
+
+
+# ---- Dimensions ------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("call", [lambda lib, x: lib.amax(x, dim=None), lambda lib, x: x.amin(None, True),
+    lambda lib, x: x.roll(1, None), lambda lib, x: x.squeeze(()), lambda lib, x: lib.gradient(x, dim=(-1, 0))[0]])
+def test_dimensions_that_are_taken(call, torch_or_fail):
+    ours, theirs = (call(lib, lib.arange(6.0).reshape(2, 3)) for lib in (pydl, torch_or_fail))
+    assert ours.tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize(("call", "exception"), [
+    (lambda lib, x: x.squeeze((0, -2)), RuntimeError), (lambda lib, x: x.rot90(1, (0, -2)), RuntimeError),
+    (lambda lib, x: x[0].rot90(), RuntimeError), (lambda lib, x: lib.gradient(x, dim=2), IndexError),
+    (lambda lib, x: lib.gradient(x, dim=(0, -2)), RuntimeError), (lambda lib, x: x[0].renorm(2, 0, 1.0), RuntimeError),
+    (lambda lib, x: lib.gradient(x[0, 0], dim=0), IndexError), (lambda lib, x: x[0, 0].unbind(), IndexError),
+    (lambda lib, x: x[0, 0].unique(dim=0), IndexError)])
+def test_dimensions_that_are_not(call, exception, torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        with pytest.raises(exception) as caught:
+            call(lib, lib.arange(6.0).reshape(2, 3))
+        assert lib is torch_or_fail or " expected " in str(caught.value)
