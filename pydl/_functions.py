@@ -210,6 +210,8 @@ def unique(
     >>> pydl.unique(pydl.tensor([3, 1, 3]))
     tensor([1, 3])
     """
+    if dim is not None and input.dim() == 0:
+        raise IndexError(f"unique: expected a tensor with dimensions, got a 0-d tensor and dim={dim}")
     results = _core._unique(input) if dim is None else _core._unique_dim(input, dim)
     return _selected(results, return_inverse, return_counts)
 

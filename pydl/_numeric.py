@@ -147,7 +147,12 @@ def gradient(
     if len(steps) != len(dims):
         raise RuntimeError(f"gradient: expected a spacing for each of {len(dims)} dimensions, got {len(steps)}")
     x = input if input.is_floating_point() else input.to(_core.get_default_dtype())
-    return tuple(_slope(x, d % x.dim(), step, edge_order) for d, step in zip(dims, steps, strict=True))
+    n = x.dim()
+    if any(not -n <= d < n for d in dims):
+        raise IndexError(f"gradient: expected dimensions in [{-n}, {n - 1}], got {dims}")
+    if len({d % n for d in dims}) < len(dims):
+        raise RuntimeError(f"gradient: expected each dimension once, got {dims}")
+    return tuple(_slope(x, d % n, step, edge_order) for d, step in zip(dims, steps, strict=True))
 
 
 # ---- Parts of numbers, and gamma -------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ Tensor dist(const Tensor& a, const Tensor& b, const Scalar& p) { return vector_n
 
 // Each slice along dim scaled down to p-norm maxnorm where it is larger.
 Tensor renorm(const Tensor& x, const Scalar& p, int64_t dim, const Scalar& maxnorm) {
+  if (x.dim() < 2) fail("renorm: expected a tensor of at least 2 dimensions, got ", x);
   const int64_t d = wrap_dim("renorm", dim, x.dim());
   Dims others;
   for (int64_t k = 0; k < x.dim(); ++k)

@@ -152,7 +152,7 @@ std::vector<Tensor> split_sizes(const Tensor& x, IntSpan sizes, int64_t dim) {
 
 std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
   const int64_t d = wrap_dim("unbind", dim, x.dim());
-  if (x.dim() == 0) fail("unbind: expected a tensor with dimensions, got a 0-d tensor");
+  if (x.dim() == 0) fail<IndexError>("unbind: expected a tensor with dimensions, got a 0-d tensor");
   check_parts("unbind", x.size(d));
   std::vector<Tensor> parts;
   for (int64_t i = 0; i < x.size(d); ++i) {
@@ -362,7 +362,8 @@ Tensor flipud(const Tensor& x) {
   return flip(x, Dims{0});
 }
 Tensor rot90(const Tensor& x, int64_t k, IntSpan dims) {
-  if (dims.size() != 2) fail("rot90: expected two dimensions, got ", show(dims));
+  if (dims.size() != 2 || x.dim() < 2) fail("rot90: expected two dimensions of a tensor that has them, got ", show(dims), " for ", x);
+  wrap_dims("rot90", dims, x.dim());
   switch (((k % 4) + 4) % 4) {
     case 1: return transpose(flip(x, Dims{dims[1]}), dims[0], dims[1]);
     case 2: return flip(x, dims);
@@ -589,7 +590,7 @@ const Operator ops[] = {
     {&fliplr, "fliplr(Tensor input) -> Tensor", kBoth, "A copy with columns reversed."},
     {&flipud, "flipud(Tensor input) -> Tensor", kBoth, "A copy with rows reversed."},
     {&rot90, "rot90(Tensor input, int k=1, int[] dims=[0, 1]) -> Tensor", kBoth, "A copy turned k quarters in the plane of two dimensions."},
-    {&roll, "roll(Tensor input, int[] shifts, int[] dims=[]) -> Tensor", kBoth, "A copy shifted along dims, what leaves at the end coming in at the start."},
+    {&roll, "roll(Tensor input, int[] shifts, int[]? dims=[]) -> Tensor", kBoth, "A copy shifted along dims, what leaves at the end coming in at the start."},
     {&repeat, "repeat(Tensor input, int[] repeats) -> Tensor", kMethod, "The tensor repeated along each dimension."},
     {&tile, "tile(Tensor input, int[] dims) -> Tensor", kBoth, "The tensor repeated along each dimension; missing dims repeat once."},
     {&repeat_interleave, "repeat_interleave(Tensor input, int repeats, int? dim=None, *, int? output_size=None) -> Tensor", kBoth, "Each index along dim repeated in place."},

@@ -235,7 +235,8 @@ Tensor squeeze(const Tensor& x) { return squeeze_where(x, ~uint64_t(0)); }
 
 Tensor squeeze(const Tensor& x, IntSpan dims) {
   uint64_t drop = 0;
-  for (int64_t d : dims) drop |= uint64_t(1) << wrap_dim("squeeze", d, x.dim());
+  if (!dims.empty())
+    for (int64_t d : wrap_dims("squeeze", dims, x.dim())) drop |= uint64_t(1) << d;
   return squeeze_where(x, drop);
 }
 
