@@ -151,7 +151,7 @@ def _contents(tensor: Tensor, indent: int) -> str:
 
 def _notes(tensor: Tensor) -> Iterator[str]:
     default = _core.get_default_dtype()
-    if tensor.numel() == 0 and tensor.dim() != 1:
+    if tensor.numel() == 0 and tensor.dim() != 1 or tensor.numel() and not _options.edgeitems:
         yield f"size={tuple(tensor.shape)}"
     implied = (default,) if tensor.numel() == 0 else (default, _core.int64, _core.bool)
     if tensor.dtype not in implied:
@@ -182,7 +182,7 @@ def to_string(tensor: Tensor) -> str:
     if tensor.is_sparse:
         return _sparse_string(tensor, prefix)
     text = prefix + _contents(tensor, len(prefix))
-    last_line = len(text) - text.rfind("\n")
+    last_line = len(text) - text.rfind("\n") + 1
     for note in _notes(tensor):
         if last_line + len(note) + 2 > _options.linewidth:
             text += ",\n" + " " * len(prefix) + note

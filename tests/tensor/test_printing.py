@@ -54,3 +54,26 @@ def test_small_types():
     assert repr(pydl.float32) in ("pydl.float32", "torch.float32")
     assert repr(pydl.zeros(2, 3).shape).endswith("Size([2, 3])")
     assert repr(pydl.device("cpu")) == "device(type='cpu')"
+
+
+def test_lines_break_where_pytorchs_do(torch_or_fail):
+    for width in range(30, 48):
+        pydl.set_printoptions(linewidth=width), torch_or_fail.set_printoptions(linewidth=width)
+        try:
+            for n in (1, 2, 5, 12):
+                ours, theirs = (repr(lib.ones(n, requires_grad=True) * 2) for lib in (pydl, torch_or_fail))
+                assert ours == theirs
+        finally:
+            pydl.set_printoptions(profile="default"), torch_or_fail.set_printoptions(profile="default")
+
+
+def test_without_edge_items_the_size_is_told(torch_or_fail):
+    with pydl.printoptions(edgeitems=0, threshold=3):
+        ours = [repr(pydl.arange(n)) for n in (0, 2, 5)] + [repr(pydl.tensor(1.5)), repr(pydl.ones(2, 3))]
+    torch_or_fail.set_printoptions(edgeitems=0, threshold=3)
+    try:
+        t = torch_or_fail
+        theirs = [repr(t.arange(n)) for n in (0, 2, 5)] + [repr(t.tensor(1.5)), repr(t.ones(2, 3))]
+    finally:
+        torch_or_fail.set_printoptions(profile="default")
+    assert ours == [text.replace("torch.", "pydl.") for text in theirs]
