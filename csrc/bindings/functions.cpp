@@ -27,6 +27,7 @@ struct PythonNode final : autograd::Node {
   py::object function, context;  // the Function subclass and its ctx
   std::string label;
   std::vector<autograd::Saved> saved;
+  std::vector<bool> takes_tensor;  // of each argument of forward
   bool released = false;
 
   PythonNode(py::object f, py::object c) : function(std::move(f)), context(std::move(c)) {
@@ -91,8 +92,10 @@ Tensors PythonNode::call_backward(const Tensors& grads) {
   for (size_t i = 0; i < edges.size(); ++i) {
     const py::object g = given[i];
     if (g.is_none()) continue;
+    if (!takes_tensor[i])
+      fail(name, ": expected None as the gradient of argument ", i, ", which is no tensor, got ", Py_TYPE(g.ptr())->tp_name);
     if (!is_tensor(g.ptr()))
-      fail<TypeError>(name, ": expected Tensors or None as gradients, got ", Py_TYPE(g.ptr())->tp_name);
+      fail(name, ": expected Tensors or None as gradients, got ", Py_TYPE(g.ptr())->tp_name);
     if (edges[i].node) gradients[i] = unwrap(g.ptr());
   }
   return gradients;
@@ -139,6 +142,7 @@ class Application {
     auto* raw = new PythonNode(function_, context_);
     Ref<autograd::Node> node(raw);
     autograd::connect(*node, raw->label.c_str(), inputs_);
+    for (const Tensor& t : inputs_) raw->takes_tensor.push_back(t.defined());
     py::tuple finished(outputs.size());
     std::vector<Tensor> tensors;
     for (size_t i = 0; i < outputs.size(); ++i) {

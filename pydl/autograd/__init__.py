@@ -77,7 +77,7 @@ def grad(
     if materialize_grads:
         leaves = (inputs,) if isinstance(inputs, Tensor) else inputs
         pairs = zip(results, leaves, strict=True)
-        results = tuple(_core.zeros_like(leaf, requires_grad=True) if g is None else g for g, leaf in pairs)
+        results = tuple(_core.zeros_like(leaf, requires_grad=create_graph) if g is None else g for g, leaf in pairs)
     return results
 
 

@@ -301,3 +301,31 @@ def test_collector_leaves_live_graphs_alone():
     gc.collect()
     loss.backward()
     assert x.grad.tolist() == [8, 8, 8] and node.name() == "KeepsItsOutputBackward"
+
+
+def test_gradients_that_are_none(torch_or_fail):
+    """Arguments that are no tensors have no gradient, and gradients are tensors."""
+    for lib in (pydl, torch_or_fail):
+        class Scale(lib.autograd.Function):
+            @staticmethod
+            def forward(ctx, x, factor, gradient):
+                ctx.gradient = gradient
+                return x * factor
+
+            @staticmethod
+            def backward(ctx, g):
+                return ctx.gradient(g)
+
+        x = lib.ones(2, requires_grad=True)
+        for gradient in (lambda g: (g, g, None), lambda g: (3.0, None, None)):
+            with pytest.raises(RuntimeError):
+                Scale.apply(x, 2.0, gradient).sum().backward()
+        Scale.apply(x, 2.0, lambda g: (g * 5, None, None)).sum().backward()
+        assert x.grad.tolist() == [5, 5]
+
+
+def test_materialized_zeros_need_no_gradient(torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        x, y = lib.ones(1, requires_grad=True), lib.ones(1, requires_grad=True)
+        assert not lib.autograd.grad(x.sum(), y, materialize_grads=True)[0].requires_grad
+        assert lib.autograd.grad(x.sum(), y, materialize_grads=True, create_graph=True)[0].requires_grad
