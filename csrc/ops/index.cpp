@@ -224,11 +224,18 @@ Tensor index(const Tensor& x, const std::vector<Tensor>& indices) {
   return y;
 }
 
+// One mask and nothing else: what masked_fill takes.
+static bool is_mask(const std::vector<Tensor>& indices) {
+  const auto given = [](const Tensor& t) { return t.defined(); };
+  const auto first = std::find_if(indices.begin(), indices.end(), given);
+  return std::count_if(indices.begin(), indices.end(), given) == 1 && first->dtype() == DType::Bool;
+}
+
 Tensor index_put_(const Tensor& x, const std::vector<Tensor>& indices, const Tensor& value, bool accumulate) {
   Call call("index_put_");
   autograd::check_inplace(call.op, x);
-  if (value.dtype() != x.dtype() && value.dim() > 0)
-    fail<IndexError>("index_put_: expected a value of dtype ", x.dtype(), ", got ", value);
+  if (value.dtype() != x.dtype() && value.dim() > 0 && !(value.numel() == 1 && !accumulate && is_mask(indices)))
+    fail("index_put_: expected a value of dtype ", x.dtype(), ", got ", value);
   if (x.may_self_overlap()) fail("index_put_: expected a target whose elements do not share memory, got strides ", show(x.strides()));
   const Tensor cast_value = cast(value.alias(), x.dtype());
   if (covers(indices, x) && value.numel() == 1 && value.dim() <= 1 && !accumulate) {

@@ -184,3 +184,18 @@ def test_a_list_of_indices_is_a_tuple(make, torch_or_fail):
 def test_a_list_of_numbers_is_one_index(make, torch_or_fail):
     found = [lib.arange(6.0).reshape(2, 3)[make(lib)].tolist() for lib in (pydl, torch_or_fail)]
     assert found[0] == found[1]
+
+
+def test_a_value_of_another_dtype(torch_or_fail):
+    """A mask takes one number of any dtype, other indices tensors of their own."""
+    found = []
+    for lib in (pydl, torch_or_fail):
+        x = lib.zeros(2, 3)
+        x[lib.tensor([[True, False, True], [False, True, False]])] = lib.tensor([4])
+        x[:, lib.tensor([True, False, False])] = lib.tensor([7], dtype=lib.float64)
+        found.append(x.tolist())
+        with pytest.raises(RuntimeError, match="dtype"):
+            x[lib.tensor([0])] = lib.tensor([4])
+        with pytest.raises(RuntimeError, match="dtype"):
+            x[lib.tensor([True, False])] = lib.tensor([1, 2, 3])
+    assert found[0] == found[1]
