@@ -30,6 +30,10 @@ _KEPT = {
     "_sparse": """
         layout sparse_coo sparse_coo_tensor strided
     """,
+    "_typed": """
+        BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor
+        ShortTensor set_default_tensor_type
+    """,
     "_windows": """
         bartlett_window blackman_window hamming_window hann_window kaiser_window
     """,

@@ -160,14 +160,27 @@ PyObject* to(PyObject* self, PyObject* args, PyObject* kwargs) {
   });
 }
 
-PyObject* type(PyObject* self, PyObject* args, PyObject*) {
+constexpr std::string_view kTypeNames[] = {"BoolTensor", "ByteTensor", "CharTensor",     "ShortTensor", "IntTensor",
+                                           "LongTensor", "HalfTensor", "BFloat16Tensor", "FloatTensor", "DoubleTensor"};
+
+// A dtype, pydl.FloatTensor, or its name.
+DType named_dtype(PyObject* o) {
+  if (PyType_Check(o) && PyObject_HasAttrString(o, "dtype")) return *dtype_or_none(py::object(borrow(o).attr("dtype")).ptr(), "type");
+  if (!PyUnicode_Check(o)) return *dtype_or_none(o, "type");
+  const std::string_view given = text_of(o);
+  for (size_t i = 0; i < std::size(kTypeNames); ++i)
+    if (given.substr(given.rfind('.') + 1) == kTypeNames[i]) return DType(i);
+  fail<ValueError>("type: expected a dtype or a name like 'pydl.FloatTensor', got '", given, "'");
+}
+
+PyObject* type(PyObject* self, PyObject* args, PyObject* kwargs) {
   return guarded([&] {
-    PyObject* dtype = Py_None;
-    if (!PyArg_ParseTuple(args, "|O:type", &dtype)) throw py::error_already_set();
-    if (dtype != Py_None) return wrap(cast(unwrap(self), *dtype_or_none(dtype, "type")));
-    static const char* const names[] = {"Bool", "Byte", "Char",     "Short", "Int",
-                                        "Long", "Half", "BFloat16", "Float", "Double"};
-    return PyUnicode_FromFormat("pydl.%sTensor", names[int(unwrap(self).dtype())]);
+    static const char* names[] = {"dtype", "non_blocking", nullptr};
+    PyObject *dtype = Py_None, *non_blocking = Py_False;  // a copy is done when it returns
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:type", const_cast<char**>(names), &dtype, &non_blocking))
+      throw py::error_already_set();
+    if (dtype != Py_None) return wrap(cast(unwrap(self), named_dtype(dtype)));
+    return PyUnicode_FromFormat("pydl.%s", kTypeNames[int(unwrap(self).dtype())].data());
   });
 }
 PyObject* type_as(PyObject* self, PyObject* other) {

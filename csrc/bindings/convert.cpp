@@ -65,7 +65,7 @@ std::optional<DType> numpy_scalar_dtype(PyObject* o) {
 
 bool is_sequence(PyObject* o) {
   if (PyList_Check(o) || PyTuple_Check(o)) return true;
-  if (is_tensor(o)) return unwrap(o).dim() > 0;
+  if (is_tensor(o)) return false;  // among numbers, a tensor is one of them
   Scalar s;
   if (PyUnicode_Check(o) || PyBytes_Check(o) || to_scalar(o, s) || !PySequence_Check(o)) return false;
   if (PySequence_Size(o) >= 0) return true;
@@ -77,7 +77,11 @@ Scalar leaf(PyObject* o) {
   Scalar s;
   if (to_scalar(o, s)) return s;
   Tensor holder;
-  if (const Tensor* t = to_operand_tensor(o, holder)) return item(*t);
+  if (const Tensor* t = to_operand_tensor(o, holder)) {
+    if (t->numel() != 1)
+      fail<ValueError>("tensor: expected tensors of one element among the numbers, got ", *t, "; stack() joins larger ones");
+    return item(*t);
+  }
   fail<TypeError>("tensor: expected numbers, sequences or arrays, got ", Py_TYPE(o)->tp_name);
 }
 
@@ -153,7 +157,9 @@ class Nested {
       constexpr double kLimit = 9223372036854775808.0;
       if (s.is_float() && !(s.to_double() >= -kLimit && s.to_double() < kLimit))
         fail<ValueError>("tensor: expected numbers that fit ", dtype_of<T>, ", got ", s.to_double());
-      if (s.to_int() < int64_t(std::numeric_limits<T>::min()) || s.to_int() > int64_t(std::numeric_limits<T>::max()))
+      // As in PyTorch, negative numbers go around once in unsigned types.
+      constexpr int64_t most = std::numeric_limits<T>::max(), least = std::is_signed_v<T> ? std::numeric_limits<T>::min() : -most;
+      if (s.to_int() < least || s.to_int() > most)
         fail("tensor: expected numbers that fit ", dtype_of<T>, ", got ", s.to_int());
     }
     return s.to<T>();
@@ -199,12 +205,17 @@ int to_bool(PyObject* self) {
          t.numel() ? "more than one value" : "no values", " is ambiguous)");
   });
 }
+// float(t) and int(t) raise a ValueError, as Python's own do, where t.item() raises a RuntimeError.
+Scalar only_number(const char* op, const Tensor& t) {
+  if (t.numel() != 1) fail<ValueError>(op, ": expected a tensor with one element, got ", t);
+  return item(t);
+}
 PyObject* to_float(PyObject* self) {
-  return guarded([&] { return PyFloat_FromDouble(item(unwrap(self)).to_double()); });
+  return guarded([&] { return PyFloat_FromDouble(only_number("float", unwrap(self)).to_double()); });
 }
 PyObject* to_integer(PyObject* self) {
   return guarded([&] {
-    const Scalar s = item(unwrap(self));
+    const Scalar s = only_number("int", unwrap(self));
     return s.is_float() ? PyLong_FromDouble(s.to_double()) : PyLong_FromLongLong(s.to_int());
   });
 }
@@ -227,7 +238,7 @@ PyObject* method_tolist(PyObject* self, PyObject*) {
   });
 }
 PyObject* method_complex(PyObject* self, PyObject*) {
-  return guarded([&] { return PyComplex_FromDoubles(item(unwrap(self)).to_double(), 0); });
+  return guarded([&] { return PyComplex_FromDoubles(only_number("complex", unwrap(self)).to_double(), 0); });
 }
 
 }  // namespace

@@ -159,7 +159,7 @@ void drop_buffer(PyObject*, Py_buffer* view) { delete static_cast<Export*>(view-
 
 py::object as_array(const Tensor& t) {
   if (autograd::requires_grad(t))
-    fail("numpy: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
+    fail("numpy: expected a tensor that needs no gradient, got one that requires grad; use tensor.detach().numpy() instead");
   if (!format_of(t.dtype()))
     fail<TypeError>("numpy: expected a dtype that NumPy has, got ", t.dtype(), "; use float() first");
   return py::module_::import("numpy").attr("asarray")(take(PyMemoryView_FromObject(wrapped(t).ptr())));

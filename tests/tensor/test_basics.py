@@ -169,3 +169,54 @@ def test_missing_names_say_so():
         pydl.no_such_operator  # noqa: B018
     with pytest.raises(AttributeError):
         pydl.ones(1).no_such_method  # noqa: B018
+
+
+def test_tensors_among_numbers(torch_or_fail):
+    """Each is one number, whatever its shape."""
+    found = []
+    for lib in (pydl, torch_or_fail):
+        x = lib.tensor([[lib.ones(1), 2], [lib.ones(1, 1) * 3, lib.tensor(4)]])
+        found.append((x.tolist(), str(x.dtype).rpartition(".")[2]))
+        with pytest.raises(ValueError):
+            lib.tensor([lib.ones(2), lib.ones(2)])
+    assert found[0] == found[1]
+
+
+def test_negative_numbers_go_around_in_bytes(torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        assert lib.tensor([-1, -255], dtype=lib.uint8).tolist() == [255, 1]
+
+
+@pytest.mark.parametrize("name", ["BoolTensor", "ByteTensor", "CharTensor", "ShortTensor", "IntTensor", "LongTensor",
+    "HalfTensor", "BFloat16Tensor", "FloatTensor", "DoubleTensor"])
+def test_older_names_of_dtypes(name: str, torch_or_fail):
+    found = []
+    for lib in (pydl, torch_or_fail):
+        kind = getattr(lib, name)
+        x = kind([[1, 0], [1, 1]])
+        assert isinstance(x, kind) and not isinstance(x, lib.IntTensor if name != "IntTensor" else lib.FloatTensor)
+        assert x.type() == f"{lib.__name__}.{name}" and kind.dtype == x.dtype
+        ones = lib.ones(2, dtype=lib.int32)
+        by_name = ones.type(x.type()), ones.type(kind), ones.type(dtype=x.dtype)
+        assert [y.dtype for y in by_name] == [x.dtype] * 3
+        found.append((x.tolist(), tuple(kind(2, 3).shape), tuple(kind().shape), kind(x).tolist(),
+            tuple(kind(lib.Size([2])).shape), kind(np.ones(2, dtype=by_name[0].float().numpy().dtype)).tolist()))
+        with pytest.raises(TypeError):
+            kind(ones if name != "IntTensor" else lib.ones(1))
+        with pytest.raises(ValueError):
+            ones.type("NoTensor")
+    assert found[0] == found[1]
+
+
+def test_set_default_tensor_type():
+    try:
+        pydl.set_default_tensor_type("pydl.DoubleTensor")
+        assert pydl.ones(1).dtype == pydl.float64
+        pydl.set_default_tensor_type(pydl.FloatTensor)
+        assert pydl.ones(1).dtype == pydl.float32
+        with pytest.raises(TypeError):
+            pydl.set_default_tensor_type("pydl.NoTensor")
+        with pytest.raises(TypeError):
+            pydl.set_default_tensor_type(pydl.LongTensor)
+    finally:
+        pydl.set_default_dtype(pydl.float32)
