@@ -199,3 +199,16 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
         for column in range(columns):
             tensor[pydl.randperm(rows)[:zeros], column] = 0
     return tensor
+
+
+# PyTorch's first names, which it keeps with a warning.
+_OLDER = ("constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "sparse", "uniform",
+          "xavier_normal", "xavier_uniform")  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OLDER:
+        raise AttributeError(f"module 'pydl.nn.init' has no attribute {name!r}")
+    message = f"nn.init.{name} is now deprecated in favor of nn.init.{name}_."
+    warnings.warn(message, FutureWarning, stacklevel=2)
+    return globals()[f"{name}_"]

@@ -100,3 +100,12 @@ def test_wrong_shapes():
         init.kaiming_normal_(pydl.empty(2, 2), mode="fan_sideways")
     with pytest.warns(UserWarning, match="no-op"):
         init.kaiming_normal_(pydl.empty(0, 2))
+
+
+@pytest.mark.parametrize("name", ["constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal",
+    "orthogonal", "sparse", "uniform", "xavier_normal", "xavier_uniform"])
+def test_older_names(name):
+    with pytest.warns(FutureWarning, match=f"nn.init.{name} is now deprecated"):
+        assert getattr(init, name) is getattr(init, f"{name}_")
+    with pytest.raises(AttributeError, match="has no attribute 'kaiming'"):
+        getattr(init, "kaiming")  # noqa: B009

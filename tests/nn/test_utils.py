@@ -1,9 +1,9 @@
-"""Clipping of gradients, parameters as a vector."""
+"""Clipping of gradients, parameters as a vector, fused layers."""
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from twins import assert_same, numpy, pair
+from twins import assert_same, copy_weights, numpy, pair
 
 import pydl
 from pydl import nn
@@ -70,3 +70,44 @@ def test_vector():
     with pytest.raises(pydl.ShapeError):
         nn.utils.vector_to_parameters(pydl.zeros(7), model.parameters())
     assert model.bias.tolist() == [6.0, 7.0]
+
+
+LAYERS = {"conv": (lambda nn, bias: nn.Conv2d(3, 4, 3, bias=bias), "BatchNorm2d", (2, 3, 6, 5)),
+    "transposed": (lambda nn, bias: nn.ConvTranspose1d(3, 4, 3, stride=2, bias=bias), "BatchNorm1d", (2, 3, 6)),
+    "linear": (lambda nn, bias: nn.Linear(3, 4, bias=bias), "BatchNorm1d", (5, 3))}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("affine", [False, True])
+def test_fused_batch_norm(name, bias, affine):
+    if name == "linear" and not affine:
+        pytest.skip("PyTorch's fuse_linear_bn_eval takes norms with weights alone")
+    make, norm, shape = LAYERS[name]
+    ours = make(nn, bias).double().eval(), getattr(nn, norm)(4, affine=affine).double().eval()
+    theirs = make(torch.nn, bias).double().eval(), getattr(torch.nn, norm)(4, affine=affine).double().eval()
+    with torch.no_grad():
+        for value in (*theirs[1].state_dict().values(),):
+            if value.is_floating_point():
+                value.uniform_(0.5, 2)
+    for a, b in zip(ours, theirs, strict=True):
+        copy_weights(a, b)
+    fuse, options = ("fuse_linear_bn_eval", {}) if name == "linear" else ("fuse_conv_bn_eval",
+        {"transpose": name == "transposed"})
+    fused, expected = getattr(nn.utils, fuse)(*ours, **options), getattr(torch.nn.utils, fuse)(*theirs, **options)
+    assert [k for k, _ in fused.named_parameters()] == [k for k, _ in expected.named_parameters()]
+    assert [p.requires_grad for p in fused.parameters()] == [p.requires_grad for p in expected.parameters()]
+    assert_same(fused.weight, expected.weight, rtol=1e-12)
+    assert_same(fused.bias, expected.bias, rtol=1e-12, atol=1e-14)
+    x = pydl.rand(*shape, dtype=pydl.float64)
+    assert pydl.allclose(fused(x), ours[1](ours[0](x)), rtol=1e-10)
+
+
+def test_what_does_not_fuse():
+    conv, norm = nn.Conv1d(1, 2, 1).eval(), nn.BatchNorm1d(2).eval()
+    with pytest.raises(AssertionError, match="expected both modules in evaluation mode"):
+        nn.utils.fuse_conv_bn_eval(conv.train(), norm)
+    with pytest.raises(AssertionError, match="running statistics"):
+        nn.utils.fuse_conv_bn_eval(conv.eval(), nn.BatchNorm1d(2, track_running_stats=False).eval())
+    with pytest.raises(AssertionError, match="expected a batch norm of 3 features or 1, got 2"):
+        nn.utils.fuse_linear_bn_eval(nn.Linear(1, 3).eval(), norm)
