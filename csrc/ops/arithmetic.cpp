@@ -223,6 +223,7 @@ Tensor zeros_like(const Tensor& x) { return fill_(empty_like(x), Scalar(0)); }
 
 Tensor where(const Tensor& condition, const Operand& a, const Operand& b, const Out& out) {
   Call call("where");
+  if (condition.dtype() == DType::UInt8) return where(cast(condition, DType::Bool), a, b, out);
   if (condition.dtype() != DType::Bool) fail("where: expected a bool condition, got ", condition);
   const DType t = result_type({a, b});
   const Input in[] = {{condition, DType::Bool}, {a, t}, {b, t}};

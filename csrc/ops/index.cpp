@@ -292,6 +292,11 @@ std::vector<Tensor> picks_along(const char* op, const Tensor& x, int64_t d, cons
 
 }  // namespace
 
+Tensor from_the_front(const Tensor& index, int64_t n) {
+  if (!is_integral(index.dtype()) || !*any(lt(index, Operand(0))).data<bool>()) return index;
+  return where(lt(index, Operand(0)), add(index, Operand(n)), index);
+}
+
 Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
   const int64_t d = wrap_dim("index_select", dim, x.dim());
   const auto picks = picks_along("index_select", x, d, index);
@@ -326,7 +331,7 @@ Tensor index_fill_(const Tensor& x, int64_t dim, const Tensor& index, const Oper
   if (value.is_tensor() && value.tensor().dim() > 0) fail("index_fill_: expected a number or a 0-d tensor, got ", value.tensor());
   const Tensor v = value.is_tensor() ? cast(value.tensor(), x.dtype()) : scalar_tensor(value.scalar(), x.dtype());
   if (x.dim() == 0) return copy_(x, v);
-  return index_put_(x, picks_along("index_fill_", x, d, index), v, false);
+  return index_put_(x, picks_along("index_fill_", x, d, from_the_front(index, x.size(d))), v, false);
 }
 Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, const Scalar& alpha) { return index_add_(clone(x), dim, index, source, alpha); }
 Tensor index_copy(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source) { return index_copy_(clone(x), dim, index, source); }

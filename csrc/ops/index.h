@@ -26,5 +26,7 @@ Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source)
 
 // An index as contiguous int64; raises unless all of it lies in [0, n), n being the size of `dim`.
 Tensor checked_index(const char* op, const Tensor& index, int64_t n, int64_t dim);
+// Indices below 0 counted from the end of a dimension of size n.
+Tensor from_the_front(const Tensor& index, int64_t n);
 
 }  // namespace pydl

@@ -256,21 +256,22 @@ Tensor outer(const Tensor& a, const Tensor& b) {
   if (a.dim() != 1 || b.dim() != 1) fail<ShapeError>("outer: expected two vectors, got ", a, " and ", b);
   return mul(unsqueeze(a, 1), unsqueeze(b, 0));
 }
-Tensor scaled_sum(const Tensor& c, const Tensor& product, const Scalar& beta, const Scalar& alpha) {
+Tensor scaled_sum(const char* op, const Tensor& c, const Tensor& product, const Scalar& beta, const Scalar& alpha) {
+  if (!same(broadcast_shapes(op, c.sizes(), product.sizes()), product.sizes()))
+    fail<ShapeError>(op, ": expected an input that broadcasts to ", show(product.sizes()), ", got ", c);
   // beta = 0 ignores c, NaN included.
   const Tensor scaled = alpha.equals(1) ? product : mul(product, alpha);
   if (beta.equals(0)) {
-    const Tensor y = expand(scaled, broadcast_shapes("addmm", c.sizes(), product.sizes()));
-    return autograd::needed(c) ? add(y, where(full({}, Scalar(false)), c, Operand(0))) : y;
+    return autograd::needed(c) ? add(scaled, where(full({}, Scalar(false)), c, Operand(0))) : scaled;
   }
   return beta.equals(1) ? add(c, scaled) : add(mul(c, beta), scaled);
 }
-Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) { return scaled_sum(c, mm(a, b), beta, alpha); }
-Tensor addmv(const Tensor& c, const Tensor& a, const Tensor& x, const Scalar& beta, const Scalar& alpha) { return scaled_sum(c, mv(a, x), beta, alpha); }
-Tensor addr(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) { return scaled_sum(c, outer(a, b), beta, alpha); }
-Tensor baddbmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) { return scaled_sum(c, bmm(a, b), beta, alpha); }
+Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) { return scaled_sum("addmm", c, mm(a, b), beta, alpha); }
+Tensor addmv(const Tensor& c, const Tensor& a, const Tensor& x, const Scalar& beta, const Scalar& alpha) { return scaled_sum("addmv", c, mv(a, x), beta, alpha); }
+Tensor addr(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) { return scaled_sum("addr", c, outer(a, b), beta, alpha); }
+Tensor baddbmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) { return scaled_sum("baddbmm", c, bmm(a, b), beta, alpha); }
 Tensor addbmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
-  return scaled_sum(c, sum(bmm(a, b), Dims{0}, false, a.dtype()), beta, alpha);
+  return scaled_sum("addbmm", c, sum(bmm(a, b), Dims{0}, false, a.dtype()), beta, alpha);
 }
 Tensor inner(const Tensor& a, const Tensor& b) {
   if (a.dim() == 0 || b.dim() == 0) return mul(a, b);

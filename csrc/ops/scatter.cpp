@@ -291,7 +291,7 @@ Tensor take_along_dim(const Tensor& x, const Tensor& indices, std::optional<int6
     const Dims common = broadcast_shapes("take_along_dim", Dims{data[k]}, Dims{at[k]});
     data[k] = at[k] = common[0];
   }
-  return gather(expand(x, data), d, expand(indices, at));
+  return gather(expand(x, data), d, expand(from_the_front(indices, x.size(d)), at));
 }
 
 Tensor argwhere(const Tensor& x) { return nonzero(x); }

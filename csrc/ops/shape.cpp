@@ -66,7 +66,7 @@ MemoryOrder order_of(const std::vector<Tensor>& tensors, const Tensor& model) {
 
 Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {
   Call call("cat");
-  if (tensors.empty()) fail("cat: expected at least one tensor, got none");
+  if (tensors.empty()) fail<ValueError>("cat: expected at least one tensor, got none");
   Promotion promotion;
   const Tensor* model = nullptr;
   for (const Tensor& t : tensors) {
@@ -231,11 +231,14 @@ Tensor repeat(const Tensor& x, IntSpan repeats) {
   for (size_t d = 0; d < repeats.size(); ++d) {
     if (repeats[d] < 0) fail("repeat: expected non-negative repeats, got ", show(repeats));
     const int64_t n = d < lead ? 1 : x.sizes()[d - lead];
+    int64_t size;
+    if (__builtin_mul_overflow(repeats[d], n, &size))
+      fail<ShapeError>("repeat: expected a dimension of fewer than 2^63 elements, got ", repeats[d], " times ", n);
     split.push_back(1);
     split.push_back(n);
     spread.push_back(repeats[d]);
     spread.push_back(n);
-    merged.push_back(repeats[d] * n);
+    merged.push_back(size);
   }
   const Tensor y = reshape(expand(reshape(x, split), spread), merged);
   return y.storage() == x.storage() ? clone(y) : in_format_of(x, y);

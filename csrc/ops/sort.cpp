@@ -178,7 +178,7 @@ Tensor quantile_sorted(const char* op, const Tensor& x, const Tensor& q, std::op
   if (!is_floating(x.dtype()) || is_half(x.dtype())) fail(op, ": expected a float32 or float64 tensor, got ", x);
   if (q.dim() > 1) fail(op, ": expected q as a number or a vector, got ", q);
   if (q.dtype() != x.dtype()) fail(op, ": expected q of dtype ", x.dtype(), ", got ", q);
-  if (*any(logical_not(logical_and(ge(q.alias(), Operand(0)), le(q.alias(), Operand(1))))).data<bool>()) fail(op, ": expected q in [0, 1]");
+  if (*any(logical_not(logical_and(ge(q.alias(), Operand(0)), le(q.alias(), Operand(1))))).data<bool>()) fail(op, ": expected q in [0, 1], got others");
   if (x.numel() == 0) fail(op, ": expected a tensor with elements, got ", x);
   const Tensor in = dim ? x : reshape(x, Dims{-1});
   const int64_t d = wrap_dim(op, dim.value_or(0), in.dim());
@@ -307,6 +307,7 @@ std::tuple<Tensor, Tensor, Tensor> unique_consecutive_dim(const Tensor& x, int64
 Tensor searchsorted(const Tensor& sequence, const Operand& values, bool out_int32, bool right, std::string_view side, const Tensor& sorter) {
   Call call("searchsorted");
   if (!side.empty() && side != "left" && side != "right") fail("searchsorted: expected side 'left' or 'right', got '", side, "'");
+  if (side == "left" && right) fail("searchsorted: expected right=False with side='left', got right=True");
   const bool behind = side.empty() ? right : side == "right";
   const DType t = result_type({sequence, values});
   const Tensor s = contiguous(cast(sequence.alias(), t));

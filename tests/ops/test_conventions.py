@@ -322,3 +322,33 @@ def test_dimensions_that_are_not(call, exception, torch_or_fail):
         with pytest.raises(exception) as caught:
             call(lib, lib.arange(6.0).reshape(2, 3))
         assert lib is torch_or_fail or " expected " in str(caught.value)
+
+
+# ---- Indices that count from the end, and other arguments ------------------------------------------------------------
+
+@pytest.mark.parametrize("call", [lambda lib, x: x.index_fill(0, lib.tensor([-1]), 9.0),
+    lambda lib, x: x.index_fill_(1, lib.tensor([0, -2]), 9.0),
+    lambda lib, x: x.take_along_dim(lib.tensor([[-1], [0]]), 1),
+    lambda lib, x: lib.where(lib.tensor([1, 0, 2], dtype=lib.uint8), x, 0.0),
+    lambda lib, x: lib.addmm(x[0], x, lib.ones(3, 3), beta=0)])
+def test_arguments_that_are_taken(call, torch_or_fail):
+    ours, theirs = (call(lib, lib.arange(6.0).reshape(2, 3)) for lib in (pydl, torch_or_fail))
+    assert ours.tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize(("call", "exception"), [
+    (lambda lib, x: lib.addmm(lib.ones(2, 2, 3), x, lib.ones(3, 3)), RuntimeError),
+    (lambda lib, x: lib.addmv(x, x, x[0]), RuntimeError), (lambda lib, x: lib.addr(lib.ones(2, 3, 3), x[0], x[0]),
+    RuntimeError), (lambda lib, x: lib.cat([]), ValueError),
+    (lambda lib, x: lib.searchsorted(x[0], 1.0, side="left", right=True), RuntimeError),
+    (lambda lib, x: x.index_fill(0, lib.tensor([-3]), 9.0), IndexError)])
+def test_arguments_that_are_not(call, exception, torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        with pytest.raises(exception) as caught:
+            call(lib, lib.arange(6.0).reshape(2, 3))
+        assert lib is torch_or_fail or " expected " in str(caught.value)
+
+
+def test_repeats_that_overflow():
+    with pytest.raises(pydl.ShapeError, match="repeat: expected a dimension of fewer than"):
+        pydl.ones(4).repeat(2**62)
