@@ -282,8 +282,10 @@ struct CopySlices final : Node {
     inner_grads[0] = result;
     return inner_grads;
   }
+  // Under create_graph the inner node may have a place of its own in the graph, as what made its output: it then runs,
+  // and is released, there.
   void release() override {
-    if (inner) inner->release();
+    if (inner && inner.use_count() == 1) inner->release();
     inner = {};
   }
 };
@@ -296,6 +298,12 @@ static void regenerate(const Tensor& view) {
   h.view_epoch = history(base)->write_epoch;
   if (!requires_grad(base)) return;
   GradGuard on(true);
+  if (view.may_self_overlap()) {  // an expanded view: gradients of elements shown twice add up
+    const Tensor again = arithmetic.as_strided(base, view.sizes(), view.strides(), view.offset());
+    h.grad_fn = history(again)->grad_fn;
+    h.output = history(again)->output;
+    return;
+  }
   const Window from(base), window(view);
   const Tensor inputs[] = {base};
   Ref<Node> node;

@@ -1,6 +1,7 @@
 """Gradients through views and in-place writes follow PyTorch's history rules: every program here runs in both."""
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from support import same_bits
 
@@ -221,3 +222,30 @@ def test_a_condition_written_before_the_backward_pass_is_noticed():
     condition.fill_(True)
     with pytest.raises(RuntimeError, match="modified by an in-place operation"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("write", ["sigmoid_", "tanh_", "exp_", "sqrt_", "relu_"])
+def test_second_derivative_through_a_written_view(write: str, torch_or_fail):
+    """What is written saves its output, which the first derivative reads again."""
+    found = []
+    for lib in (pydl, torch_or_fail):
+        x = ((lib.arange(6.0, dtype=lib.float64) + 1) / 4).reshape(2, 3).requires_grad_()
+        y = x * 1
+        getattr(y[0], write)()
+        (g,) = lib.autograd.grad((y * y).sum(), x, create_graph=True)
+        (h,) = lib.autograd.grad((g * g).sum(), x)
+        found.append((g.tolist(), h.tolist()))
+    np.testing.assert_allclose(*found, rtol=1e-12)
+
+
+def test_an_expanded_view_whose_base_was_written(torch_or_fail):
+    """Its elements share memory, so that their gradients add up."""
+    found = []
+    for lib in (pydl, torch_or_fail):
+        x = (lib.arange(12.0, dtype=lib.float64) / 5).reshape(3, 4).requires_grad_()
+        e = x.sum(0, keepdim=True).expand(3, 4)
+        e[0].mul_(2)
+        (g,) = lib.autograd.grad((e * e * x).sum(), x, create_graph=True)
+        (g * g).sum().backward()
+        found.append((g.tolist(), x.grad.tolist()))
+    np.testing.assert_allclose(*found, rtol=1e-12)
