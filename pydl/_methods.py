@@ -21,6 +21,7 @@ _FUNCTIONS = """
 _ELSEWHERE = {
     "_draws": "cauchy_ geometric_ log_normal_",
     "_parts": "apply_ index_reduce_ map2_ map_ new_empty_strided new_tensor",
+    "_typed": "new",
 }
 # What other devices, dtypes and layouts of PyTorch's tensors answer.
 _NEVER = """

@@ -8,6 +8,7 @@
 #include "bindings/parse.h"
 #include "bindings/types.h"
 #include "ops/copy.h"
+#include "ops/promote.h"
 #include "ops/view.h"
 
 namespace pydl::python {
@@ -302,7 +303,7 @@ PyObject* format(PyObject* self, PyObject* spec) {
 
 void add_attributes(py::module_& m) { m.def("_rebuild_tensor", &rebuild_tensor); }
 
-// Tensor(2, 3), Tensor(sizes), Tensor(data): float32, as PyTorch's legacy constructor.
+// Tensor(2, 3), Tensor(sizes), Tensor(data) of the default dtype: PyTorch's legacy constructor.
 PyObject* tensor_new(PyTypeObject* cls, PyObject* args, PyObject* kwargs) {
   return guarded([&] {
     if (cls == tensor_type && kwargs && PyDict_GET_SIZE(kwargs))
@@ -315,11 +316,13 @@ PyObject* tensor_new(PyTypeObject* cls, PyObject* args, PyObject* kwargs) {
       to_int_list(first, sizes);
     else if (!first)
       sizes = {0};
-    else if (!PyLong_Check(first))
-      return wrap_as(cls, tensor_from(first, DType::Float32));
+    else if (PyFloat_Check(first))
+      fail<TypeError>("Tensor: expected integer sizes or a sequence of data, got a float; use pydl.tensor()");
+    else if (!PyIndex_Check(first) || PySequence_Check(first))
+      return wrap_as(cls, tensor_from(first, default_dtype()));
     else if (!to_int_list(args, sizes))
       fail<TypeError>("Tensor: expected integer sizes or data, got other arguments");
-    return wrap_as(cls, Tensor::empty(sizes, DType::Float32));
+    return wrap_as(cls, Tensor::empty(sizes, default_dtype()));
   });
 }
 
