@@ -6,18 +6,22 @@ from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int64_t
 
 
+class Unknown(Exception):
+    """Its argument is a token that has no index, or is no str."""
+
+
 cdef inline object index_of(dict table, object token, Py_ssize_t default):
-    """table[token]; `default` for an absent token, or KeyError(token) where that is negative."""
+    """table[token]; `default` for an absent str, or Unknown(token) where that is negative."""
     found = PyDict_GetItem(table, token)
     if found is not NULL:
         return <object>found
-    if default < 0:
-        raise KeyError(token)
+    if default < 0 or not isinstance(token, str):
+        raise Unknown(token)
     return default
 
 
 def lookup(dict table, list tokens, Py_ssize_t default, int64_t[::1] out):
-    """out[i] = table[tokens[i]]; an absent token gives `default`, or KeyError(token) where that is negative."""
+    """out[i] = table[tokens[i]]; an absent token gives `default`, or Unknown(token) where that is negative."""
     cdef Py_ssize_t i
     for i in range(len(tokens)):
         out[i] = index_of(table, tokens[i], default)

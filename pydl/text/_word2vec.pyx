@@ -40,15 +40,16 @@ def index(sentences):
     cdef Py_ssize_t n = 0
     cdef int32_t number
     for sentence in sentences:
-        if isinstance(sentence, (str, bytes)):
-            raise TypeError(f"expected sentences as lists of tokens, got {sentence!r}; a tokenizer makes them from text")
+        if isinstance(sentence, (str, bytes)) or not hasattr(sentence, "__iter__"):
+            raise TypeError(f"Word2Vec.fit: expected sentences as lists of tokens, got {sentence!r}; a tokenizer makes "
+                            "them from text")
         for token in sentence:
             found = PyDict_GetItem(table, token)
             if found is not NULL:
                 number = <object>found
             else:
                 if not isinstance(token, str):
-                    raise TypeError(f"expected tokens of type str, got {token!r}")
+                    raise TypeError(f"Word2Vec.fit: expected tokens of type str, got {token!r}")
                 number = <int32_t>len(table)
                 table[token] = number
                 array.resize_smart(counts, number + 1)

@@ -8,6 +8,7 @@ import numpy as np
 
 import pydl
 from pydl import Generator, Tensor
+from pydl.text.checks import items_of
 from pydl.utils.data import Sampler
 
 __all__ = ["BucketSampler"]
@@ -36,11 +37,18 @@ class BucketSampler(Sampler[list[int]]):
         drop_last: bool = False,
         generator: Generator | None = None,
     ) -> None:
-        self.lengths = np.asarray(lengths.numpy() if isinstance(lengths, Tensor) else lengths, dtype=np.int64)
-        if self.lengths.ndim != 1:
-            raise pydl.ShapeError(f"BucketSampler: expected lengths of one dimension, got {list(self.lengths.shape)}")
-        if self.lengths.size and self.lengths.min() < 0:
-            raise ValueError(f"BucketSampler: expected lengths of at least 0, got {self.lengths.min()}")
+        if isinstance(lengths, (Tensor, np.ndarray)):
+            if len(lengths.shape) != 1:
+                raise pydl.ShapeError(f"BucketSampler: expected lengths of one dimension, got {list(lengths.shape)}")
+            lengths = lengths.tolist()
+        lengths = list(items_of("BucketSampler", "a list of lengths", lengths))
+        wrong = [n for n in lengths if not hasattr(n, "__index__")]
+        if wrong:
+            kind = pydl.ShapeError if isinstance(wrong[0], (list, tuple)) else TypeError
+            raise kind(f"BucketSampler: expected lengths of one dimension, integers, got {wrong[0]!r}")
+        if min(lengths, default=0) < 0:
+            raise ValueError(f"BucketSampler: expected lengths of at least 0, got {min(lengths)}")
+        self.lengths = np.array(lengths, np.int64)
         for name, number in (("batch_size", batch_size), ("pool", pool)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise ValueError(f"BucketSampler: expected {name} to be a positive integer, got {number!r}")

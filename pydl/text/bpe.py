@@ -10,6 +10,7 @@ from typing import Any
 
 from pydl import Tensor
 from pydl.text import _bpe
+from pydl.text.checks import counted, error_handler, indices_of, items_of, pattern_of
 from pydl.text.files import decoded, read_json, write_json
 from pydl.text.tokenizers import Tokenizer
 from pydl.text.vocab import Vocab
@@ -58,24 +59,24 @@ class BPETokenizer(Tokenizer):
         errors: str = "strict",
     ) -> None:
         super().__init__(errors=errors)
-        self.special_tokens = list(special_tokens)
-        self.pattern = re.compile(pattern)
+        self.special_tokens = list(items_of("BPETokenizer", "a list of special tokens", special_tokens))
+        self.pattern = pattern_of("BPETokenizer", pattern)
         if self.pattern.groups:
             raise ValueError(f"BPETokenizer: expected a pattern without groups, got {self.pattern.groups}")
         for token in self.special_tokens:
-            if not token or token in BYTE_CHARACTERS:
+            if not isinstance(token, str) or not token or token in BYTE_CHARACTERS:
                 raise ValueError(f"BPETokenizer: expected special tokens of two or more characters, got {token!r}")
         longest_first = sorted(self.special_tokens, key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         self._set([])
 
-    def _set(self, merges: Iterable[tuple[int, int]]) -> None:
-        self._merges = list(merges)
+    def _set(self, merges: Sequence[tuple[int, int]]) -> None:
         pieces = [bytes([byte]) for byte in range(256)]
-        for left, right in self._merges:
+        for left, right in merges:
             pieces.append(pieces[left] + pieces[right])
         visible = ["".join([BYTE_CHARACTERS[byte] for byte in piece]) for piece in pieces]
         self.vocab: Vocab = Vocab.from_tokens([*self.special_tokens, *visible])
+        self._merges = merges
         self._pieces = [token.encode() for token in self.special_tokens] + pieces
         first = len(self.special_tokens)
         self._encoder = _bpe.Encoder(self._merges, list(range(first, first + len(pieces))))
@@ -92,21 +93,20 @@ class BPETokenizer(Tokenizer):
         The size counts the special tokens and the 256 bytes. What was learned before is replaced. Special tokens in
         the corpus teach nothing.
         """
-        smallest = len(self.special_tokens) + 256
-        if vocab_size < smallest:
-            raise ValueError(f"BPETokenizer.train: expected vocab_size to be at least {smallest}, got {vocab_size}")
+        name, smallest = "BPETokenizer.train", len(self.special_tokens) + 256
+        vocab_size, min_freq = counted(name, "vocab_size", vocab_size, smallest), counted(name, "min_freq", min_freq, 1)
         counts: Counter[str] = Counter()
-        for text in (corpus,) if isinstance(corpus, (str, bytes)) else corpus:
-            for part, _ in self._parts(decoded(text, self.errors)):
+        for text in (corpus,) if isinstance(corpus, (str, bytes)) else items_of(name, "texts", corpus):
+            for part, _ in self._parts(decoded(name, text, self.errors)):
                 counts.update(self._words(part))
         if not counts:
-            raise ValueError("BPETokenizer.train: expected a corpus with at least one character, got none")
+            raise ValueError(f"{name}: expected a corpus with at least one character, got none")
         words = {word.encode(): count for word, count in counts.items()}
         self._set(_bpe.learn(words, vocab_size - smallest, min_freq))
 
     def encode(self, text: str | bytes, *, allow_special: bool = False) -> list[int]:
         """The indices of a text. With `allow_special`, special tokens in it become their own indices."""
-        text = decoded(text, self.errors)
+        text = decoded("BPETokenizer.encode", text, self.errors)
         if not allow_special:
             return self._encoder.encode(self._words(text))
         indices: list[int] = []
@@ -118,6 +118,7 @@ class BPETokenizer(Tokenizer):
 
     def encode_batch(self, texts: Iterable[str | bytes], *, allow_special: bool = False) -> list[list[int]]:
         """`encode` of each text; `pydl.text.pad_sequences` makes one tensor of them."""
+        texts = items_of("BPETokenizer.encode_batch", "a list of texts", texts)
         return [self.encode(text, allow_special=allow_special) for text in texts]
 
     def split(self, text: str) -> list[str]:
@@ -131,11 +132,12 @@ class BPETokenizer(Tokenizer):
         A cut sequence may end, or begin, within a character: its bytes become U+FFFD, or with `errors="strict"` raise
         UnicodeDecodeError.
         """
-        found = indices.tolist() if isinstance(indices, Tensor) else list(indices)
+        found = indices_of("BPETokenizer.decode", indices)
         if found and not 0 <= min(found) <= max(found) < len(self._pieces):
             self.vocab.lookup_tokens(found)  # says which
         if skip_special:
             found = [index for index in found if index >= len(self.special_tokens)]
+        error_handler("BPETokenizer.decode", errors)
         return b"".join([self._pieces[index] for index in found]).decode("utf-8", errors)
 
     def _words(self, text: str) -> list[str]:
@@ -173,9 +175,9 @@ class BPETokenizer(Tokenizer):
                 raise KeyError(values["format"])
             pattern = re.compile(values["pattern"], values["flags"])
             tokenizer = cls(special_tokens=values["special_tokens"], pattern=pattern, errors=errors)
-            merges = [(int(left), int(right)) for left, right in values["merges"]]
+            merges = [(left, right) for left, right in values["merges"]]
             for number, merge in enumerate(merges):
-                if not all(0 <= symbol < 256 + number for symbol in merge):
+                if not all(isinstance(symbol, int) and 0 <= symbol < 256 + number for symbol in merge):
                     raise ValueError(f"expected merge {number} to join earlier symbols, got {merge}")
             tokenizer._set(merges)
         except (KeyError, TypeError, ValueError, re.error) as error:

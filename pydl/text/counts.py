@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -14,6 +13,7 @@ import numpy as np
 import pydl
 from pydl import Tensor
 from pydl.text import _counts
+from pydl.text.checks import counted, error_handler, items_of, numbered, pattern_of
 from pydl.text.files import decoded
 from pydl.text.vocab import Vocab
 
@@ -66,7 +66,17 @@ def _in_order(name: str, vocabulary: Mapping[str, int] | Iterable[str]) -> Itera
             raise ValueError(f"{name}: expected a vocabulary with a term for each of {len(vocabulary)} columns, got "
                              f"none for column {min(without)}")
         return sorted(vocabulary, key=vocabulary.__getitem__)
+    vocabulary = items_of(name, "a vocabulary", vocabulary)
     return sorted(vocabulary) if isinstance(vocabulary, (set, frozenset)) else vocabulary
+
+
+def _checked_words(name: str, words: Any) -> list[str]:
+    """What a tokenizer of somebody's own returned, as a list."""
+    words = list(items_of(name, "a list of words from tokenizer", words))
+    wrong = next((word for word in words if not isinstance(word, str)), "")
+    if wrong != "":
+        raise TypeError(f"{name}: expected words of type str from tokenizer, got {wrong!r}")
+    return words
 
 
 class CountVectorizer:
@@ -106,25 +116,31 @@ class CountVectorizer:
         name = type(self).__name__
         if isinstance(stop_words, str):
             raise ValueError(f"{name}: expected stop_words to be a list of words, got {stop_words!r}")
-        low, high = ngram_range
+        if not (isinstance(ngram_range, (tuple, list)) and len(ngram_range) == 2):
+            raise ValueError(f"{name}: expected ngram_range (a, b) with 1 <= a <= b, got {ngram_range!r}")
+        low, high = (counted(name, "ngram_range", n) for n in ngram_range)
         if not 1 <= low <= high:
             raise ValueError(f"{name}: expected ngram_range (a, b) with 1 <= a <= b, got {ngram_range}")
         for option, limit in (("max_df", max_df), ("min_df", min_df)):
-            if limit < 0 or limit > 1 and not isinstance(limit, Integral):
+            if numbered(name, option, limit) < 0 or limit > 1 and not isinstance(limit, Integral):
                 raise ValueError(f"{name}: expected {option} to be a share in [0, 1] or a count, got {limit}")
-        if max_features is not None and max_features < 1:
-            raise ValueError(f"{name}: expected max_features to be at least 1, got {max_features}")
+        if max_features is not None:
+            counted(name, "max_features", max_features, 1)
         if output not in OUTPUTS:
             raise ValueError(f"{name}: expected output to be one of {', '.join(OUTPUTS)}, got {output!r}")
         self.lowercase, self.tokenizer, self.ngram_range = lowercase, tokenizer, (low, high)
-        self.stop_words = None if stop_words is None else frozenset(stop_words)
+        self.stop_words = None if stop_words is None else frozenset(items_of(name, "a list of stop_words", stop_words))
         if token_pattern is None and tokenizer is None:
             raise TypeError(f"{name}: expected a token_pattern or a tokenizer, got neither")
-        self.token_pattern = None if token_pattern is None else re.compile(token_pattern)
+        if tokenizer is not None and not callable(tokenizer):
+            raise TypeError(f"{name}: expected tokenizer to be a function, got {tokenizer!r}")
+        self.token_pattern = None if token_pattern is None else pattern_of(name, token_pattern)
         if self.token_pattern is not None and self.token_pattern.groups > 1:
             raise ValueError(f"{name}: expected token_pattern with at most one group, got {self.token_pattern.groups}")
         self.max_df, self.min_df, self.max_features = max_df, min_df, max_features
-        self.binary, self.dtype, self.output, self.errors = binary, dtype, output, errors
+        if not isinstance(dtype, pydl.dtype):
+            raise TypeError(f"{name}: expected dtype to be a pydl.dtype, got {dtype!r}")
+        self.binary, self.dtype, self.output, self.errors = binary, dtype, output, error_handler(name, errors)
         self._fixed = vocabulary is not None
         if not isinstance(vocabulary, Vocab) and vocabulary is not None:
             vocabulary = Vocab.from_tokens(_in_order(name, vocabulary))
@@ -170,16 +186,17 @@ class CountVectorizer:
         return rows.values.astype(dtype)
 
     def _terms(self, texts: Iterable[str | bytes]) -> Iterator[list[str]]:
-        if isinstance(texts, (str, bytes)):
-            raise TypeError(f"{type(self).__name__}: expected a list of texts, got one text")
+        name = type(self).__name__
         split = self.token_pattern.findall if self.tokenizer is None else self.tokenizer
         low, high = self.ngram_range
-        for number, text in enumerate(texts):
-            text = decoded(text, self.errors, place=f"text {number}, ")
+        for number, text in enumerate(items_of(name, "a list of texts", texts)):
+            text = decoded(name, text, self.errors, place=f"text {number}, ")
             words = split(text.lower() if self.lowercase else text)
+            if self.tokenizer is not None:
+                words = _checked_words(name, words)
             if self.stop_words is not None:
                 words = [word for word in words if word not in self.stop_words]
-            yield words if high == 1 else _counts.ngrams(list(words), low, high)
+            yield words if high == 1 else _counts.ngrams(words, low, high)
 
     def _counted(self, texts: Iterable[str | bytes], table: dict[str, int], grow: bool) -> _Rows:
         offsets, columns, values = map(np.array, _counts.count(self._terms(texts), table, grow))

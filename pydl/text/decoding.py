@@ -22,6 +22,7 @@ from typing import Any
 
 import pydl
 from pydl import Tensor
+from pydl.text.checks import counted, numbered
 
 __all__ = ["beam_search", "filter_logits", "greedy_search", "reorder_state", "sample"]
 
@@ -55,11 +56,11 @@ def filter_logits(
     >>> filter_logits(pydl.tensor([1.0, 3.0, 2.0]), top_k=2)
     tensor([-inf, 3., 2.])
     """
-    if not temperature > 0:
+    if not numbered("filter_logits", "temperature", temperature) > 0:
         raise ValueError(f"filter_logits: expected a positive temperature, got {temperature}; see greedy_search for 0")
-    if top_k is not None and top_k < 1:
+    if top_k is not None and counted("filter_logits", "top_k", top_k) < 1:
         raise ValueError(f"filter_logits: expected top_k of at least 1, got {top_k}")
-    if top_p is not None and not 0 < top_p <= 1:
+    if top_p is not None and not 0 < numbered("filter_logits", "top_p", top_p) <= 1:
         raise ValueError(f"filter_logits: expected top_p in (0, 1], got {top_p}")
     logits = logits / temperature
     if top_k is not None and top_k < logits.size(-1):
@@ -74,15 +75,20 @@ def filter_logits(
 
 
 def _check_start(op: str, start: Tensor, max_length: int) -> None:
+    if not isinstance(start, Tensor):
+        raise TypeError(f"{op}: expected a tensor of int64 start tokens (batch), got {type(start).__name__}")
     if start.dtype != pydl.int64 or start.dim() != 1:
         raise TypeError(f"{op}: expected int64 start tokens (batch), got {start.dtype} {tuple(start.shape)}")
-    if max_length < 1:
+    if counted(op, "max_length", max_length) < 1:
         raise ValueError(f"{op}: expected max_length of at least 1, got {max_length}")
 
 
 def _scores(op: str, step: Step, tokens: Tensor, state: Any) -> tuple[Tensor, Tensor, Any]:
     """The step's logits, checked, which rows of them are all -inf, and the step's state."""
-    logits, state = step(tokens, state)
+    result = step(tokens, state)
+    if not (isinstance(result, (tuple, list)) and len(result) == 2 and isinstance(result[0], Tensor)):
+        raise TypeError(f"{op}: expected (logits, state) from step, got {type(result).__name__}")
+    logits, state = result
     if logits.dim() != 2 or logits.size(0) != tokens.size(0):
         raise pydl.ShapeError(
             f"{op}: expected logits ({tokens.size(0)}, vocabulary) from step, got {tuple(logits.shape)}")
@@ -226,8 +232,12 @@ def beam_search(
     """
     op = "beam_search"
     _check_start(op, start, max_length)
-    if not 1 <= n_best <= beams:
+    counted(op, "beams", beams)
+    if not 1 <= counted(op, "n_best", n_best) <= beams:
         raise ValueError(f"{op}: expected beams >= n_best >= 1, got beams {beams} and n_best {n_best}")
+
+    if not math.isfinite(numbered(op, "length_penalty", length_penalty)):
+        raise ValueError(f"{op}: expected a finite length_penalty, got {length_penalty}")
 
     def penalty(length: int) -> float:
         return ((5 + length) / 6) ** length_penalty

@@ -16,15 +16,15 @@ from pydl.serialization import _replacing
 __all__ = ["decoded", "read_json", "read_lines", "write_json"]
 
 
-def decoded(data: str | bytes, errors: str = "strict", encoding: str = "utf-8", place: str = "") -> str:
+def decoded(op: str, data: str | bytes, errors: str = "strict", place: str = "") -> str:
     """`data` as text. A UnicodeDecodeError names the line and the byte in it, after `place`."""
     if isinstance(data, str):
         return data
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"expected text as str or bytes, got {type(data).__name__}")
+        raise TypeError(f"{op}: expected text as str or bytes, got {type(data).__name__}")
     data = bytes(data)
     try:
-        return data.decode(encoding, errors)
+        return data.decode("utf-8", errors)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         byte = error.start - (data.rfind(b"\n", 0, error.start) + 1)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydl import Tensor
+from pydl.text.checks import error_handler, items_of, pattern_of
 from pydl.text.files import decoded
 from pydl.text.vocab import Vocab
 
@@ -22,8 +23,10 @@ class Tokenizer:
     """
 
     def __init__(self, vocab: Vocab | None = None, *, errors: str = "strict") -> None:
+        if vocab is not None and not isinstance(vocab, Vocab):
+            raise TypeError(f"{type(self).__name__}: expected vocab to be a Vocab, got {type(vocab).__name__}")
         self.vocab = vocab
-        self.errors = errors
+        self.errors = error_handler(type(self).__name__, errors)
 
     def split(self, text: str) -> list[str]:
         raise NotImplementedError
@@ -33,18 +36,17 @@ class Tokenizer:
 
     def __call__(self, text: str | bytes) -> list[str]:
         """The tokens of a text."""
-        return self.split(decoded(text, self.errors))
+        return self.split(decoded(type(self).__name__, text, self.errors))
 
     def build_vocab(self, texts: Iterable[str | bytes], **options: Any) -> Vocab:
         """Makes the vocabulary of these texts this tokenizer's own and returns it. `options` are those of `Vocab`."""
-        if isinstance(texts, (str, bytes)):
-            texts = (texts,)
+        name = f"{type(self).__name__}.build_vocab"
+        texts = (texts,) if isinstance(texts, (str, bytes)) else items_of(name, "texts", texts)
         vocab = Vocab(map(self, texts), **options)
         if not vocab.counts or not any(vocab.counts.values()):
             least = options.get("min_freq", 1)
             seen = f" seen min_freq={least} times" if least > 1 else ""
-            raise ValueError(
-                f"{type(self).__name__}.build_vocab: expected texts with at least one token{seen}, got none")
+            raise ValueError(f"{name}: expected texts with at least one token{seen}, got none")
         self.vocab = vocab
         return vocab
 
@@ -54,7 +56,7 @@ class Tokenizer:
 
     def encode_batch(self, texts: Iterable[str | bytes]) -> list[list[int]]:
         """`encode` of each text; `pydl.text.pad_sequences` makes one tensor of them."""
-        return [self.encode(text) for text in texts]
+        return [self.encode(text) for text in items_of(f"{type(self).__name__}.encode_batch", "a list of texts", texts)]
 
     def decode(self, indices: Iterable[int] | Tensor) -> str:
         """The text of these indices."""
@@ -107,7 +109,7 @@ class RegexTokenizer(Tokenizer):
         errors: str = "strict",
     ) -> None:
         super().__init__(vocab, errors=errors)
-        self.pattern = re.compile(pattern)
+        self.pattern = pattern_of("RegexTokenizer", pattern)
         if self.pattern.groups > 1:
             raise ValueError(f"RegexTokenizer: expected a pattern with at most one group, got {self.pattern.groups}")
         self.lowercase = lowercase

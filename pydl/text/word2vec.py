@@ -16,6 +16,7 @@ import numpy as np
 import pydl
 from pydl import Tensor, _core
 from pydl.text import _word2vec
+from pydl.text.checks import counted, items_of, numbered
 from pydl.text.vocab import Vocab
 
 __all__ = ["Progress", "Word2Vec"]
@@ -59,7 +60,11 @@ class _Options:
             _checked(name, getattr(self, name), 1, 2**31 - 1)
         for name in ("window", "negative"):
             _checked(name, getattr(self, name), 1, CHUNK)
+        if self.max_size is not None:
+            _checked("max_size", self.max_size, 1, 2**31 - 1)
         _checked("seed", self.seed, 0, 2**63 - 1)
+        for name in ("learning_rate", "min_learning_rate", "sample", "exponent"):
+            numbered("Word2Vec", name, getattr(self, name))
         if self.algorithm not in ("skip-gram", "cbow"):
             raise ValueError(f"Word2Vec: expected algorithm to be skip-gram or cbow, got {self.algorithm!r}")
         if not 0 <= self.min_learning_rate <= self.learning_rate < float("inf"):
@@ -184,33 +189,42 @@ class Word2Vec:
         return float((self._directions[first] * self._directions[second]).sum().item())
 
     def most_similar(
-        self, positive: str | Tensor | Iterable[str], negative: str | Iterable[str] = (), topn: int = 10
+        self,
+        positive: str | Tensor | Iterable[str | Tensor],
+        negative: str | Tensor | Iterable[str | Tensor] = (),
+        topn: int = 10,
     ) -> list[tuple[str, float]]:
-        """The words nearest by cosine to a word, a vector [vector_size], or a sum of words less the `negative` ones.
+        """The words nearest by cosine to a sum of words and vectors [vector_size] less the `negative` ones; the vectors
+        of words count with length 1.
 
         The words asked for are not among the answers: `most_similar(["king", "woman"], ["man"])`.
         """
-        if topn < 0:
-            raise ValueError(f"Word2Vec.most_similar: expected topn to be at least 0, got {topn}")
-        asked: list[int] = []
-        if isinstance(positive, Tensor):
-            if tuple(positive.shape) != (self.options.vector_size,):
-                raise pydl.ShapeError(
-                    f"Word2Vec.most_similar: expected a vector [{self.options.vector_size}], got {list(positive.shape)}"
-                )
-            target = positive
-        else:
-            plus = self.vocab([positive] if isinstance(positive, str) else positive)
-            minus = self.vocab([negative] if isinstance(negative, str) else negative)
-            if not plus and not minus:
-                raise ValueError("Word2Vec.most_similar: expected at least one word, got none")
-            asked = plus + minus
-            signs = pydl.tensor([1.0] * len(plus) + [-1.0] * len(minus))
-            target = signs @ self._directions[asked]
+        counted("Word2Vec.most_similar", "topn", topn)
+        plus, minus = (
+            [given] if isinstance(given, (str, Tensor)) else list(items_of("Word2Vec.most_similar", "words", given))
+            for given in (positive, negative)
+        )
+        if not plus and not minus:
+            raise ValueError("Word2Vec.most_similar: expected at least one word, got none")
+        asked = [self.vocab[item] for item in plus + minus if not isinstance(item, Tensor)]
+        signs = pydl.tensor([1.0] * len(plus) + [-1.0] * len(minus))
+        target = signs @ pydl.stack([self._direction(item) for item in plus + minus])
         scores = self._directions @ (target / target.norm().clamp(min=1e-30))
         values, found = scores.topk(min(topn + len(set(asked)), len(self.vocab)))
         pairs = zip(found.tolist(), values.tolist())
         return [(self.vocab.tokens[i], value) for i, value in pairs if i not in asked][:topn]
+
+    def _direction(self, item: str | Tensor) -> Tensor:
+        """The direction of a word, or a vector as it is."""
+        if not isinstance(item, Tensor):
+            return self._directions[self.vocab[item]]
+        if tuple(item.shape) != (self.options.vector_size,):
+            raise pydl.ShapeError(
+                f"Word2Vec.most_similar: expected a vector [{self.options.vector_size}], got {list(item.shape)}"
+            )
+        if not bool(item.isfinite().all()):
+            raise ValueError(f"Word2Vec.most_similar: expected a vector of finite numbers, got {item.tolist()}")
+        return item.to(pydl.float32)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a safetensors file: vectors and output_vectors; vocabulary and options as JSON in its metadata."""
@@ -223,9 +237,16 @@ class Word2Vec:
         values: Any = pydl.load(path)
         if not isinstance(values, dict) or values.keys() != {"vectors", "output_vectors", "word2vec"}:
             raise ValueError(f"Word2Vec.load: expected a file that Word2Vec.save wrote, got {path}")
-        about = json.loads(values["word2vec"])
-        model = cls(**about["options"])
-        model._set(Vocab.from_dict(about["vocab"]), values["vectors"], values["output_vectors"])
+        vectors = values["vectors"], values["output_vectors"]
+        try:
+            about = json.loads(values["word2vec"])
+            model, vocab = cls(**about["options"]), Vocab.from_dict(about["vocab"])
+            shape = (len(vocab), model.options.vector_size)
+            if any(not isinstance(v, Tensor) or v.dtype != pydl.float32 or tuple(v.shape) != shape for v in vectors):
+                raise ValueError(f"expected vectors of float32 {list(shape)}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"Word2Vec.load: expected a file that Word2Vec.save wrote, got {path} ({error})") from None
+        model._set(vocab, *vectors)
         return model
 
 
@@ -233,7 +254,7 @@ def _indexed(sentences: Iterable[Iterable[str]], options: _Options) -> tuple[np.
     """(the words of the vocabulary in the corpus, where sentences of at most CHUNK words begin, the vocabulary)."""
     if isinstance(sentences, (str, bytes)):
         raise TypeError("Word2Vec.fit: expected sentences as lists of tokens, got one text; a tokenizer makes them")
-    tokens, *arrays = _word2vec.index(sentences)
+    tokens, *arrays = _word2vec.index(items_of("Word2Vec.fit", "sentences as lists of tokens", sentences))
     counts, words, starts = (np.array(array) for array in arrays)
     if len(words) == 0:
         raise ValueError("Word2Vec.fit: expected sentences with at least one token, got none")
