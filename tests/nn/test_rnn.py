@@ -331,6 +331,25 @@ def test_bad_lengths(lengths, sort, error):
         rnn_utils.pack_padded_sequence(pydl.zeros(4, 2, 3), lengths, enforce_sorted=sort)
 
 
+@pytest.mark.parametrize("sizes", [[1, 2], [2, 2], [3, 0], [4, -1], []])
+def test_batch_sizes_that_no_sequences_have(sizes):
+    packed = rnn_utils.PackedSequence(pydl.zeros(3, 2), pydl.tensor(sizes, dtype=pydl.int64))
+    for function in (rnn_utils.pad_packed_sequence, rnn_utils.unpack_sequence):
+        with pytest.raises(pydl.ShapeError, match="pad_packed_sequence: expected batch_sizes"):
+            function(packed)
+
+
+def test_a_permutation_of_other_sequences():
+    packed = rnn_utils.PackedSequence(pydl.zeros(3, 2), pydl.tensor([2, 1]), unsorted_indices=pydl.tensor([0]))
+    with pytest.raises(pydl.ShapeError, match="expected a place for each of 2 sequences, got"):
+        rnn_utils.pad_packed_sequence(packed)
+
+
+def test_lengths_in_a_list():
+    layer, x = nn.GRU(2, 3), pydl.randn(4, 2, 2)
+    assert pydl.equal(layer(x, lengths=[4, 2])[0], layer(x, lengths=pydl.tensor([4, 2]))[0])
+
+
 def test_bad_arguments():
     net, x = nn.LSTM(3, 4), pydl.zeros(5, 2, 3)
     state = pydl.zeros(1, 2, 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pydl
@@ -188,7 +188,9 @@ class RNNBase(Module):
         return operator(*inputs, hx, weights, self.bias, self.num_layers, self.dropout, self.training,
                         self.bidirectional, **options)
 
-    def forward(self, input: Tensor | PackedSequence, hx: Any = None, *, lengths: Tensor | None = None) -> Any:
+    def forward(
+        self, input: Tensor | PackedSequence, hx: Any = None, *, lengths: Tensor | Sequence[int] | None = None
+    ) -> Any:
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx, lengths)
         if input.dim() not in (2, 3):
@@ -199,12 +201,13 @@ class RNNBase(Module):
             input = input.unsqueeze(batch_dim)
         self.check_input(input, None)
         states = self._states(hx, input.size(batch_dim), batched, input)
+        lengths = None if lengths is None else pydl.as_tensor(lengths)
         output, *last = self._call(input, states, batch_first=self.batch_first, lengths=lengths)
         if not batched:
             output, last = output.squeeze(batch_dim), [state.squeeze(1) for state in last]
         return output, tuple(last) if len(last) == 2 else last[0]
 
-    def _forward_packed(self, packed: PackedSequence, hx: Any, lengths: Tensor | None) -> Any:
+    def _forward_packed(self, packed: PackedSequence, hx: Any, lengths: Any) -> Any:
         if lengths is not None:
             raise ValueError(f"{type(self).__name__}: expected lengths with a padded input only, got a PackedSequence")
         data, batch_sizes, sorted_indices, unsorted_indices = packed
@@ -221,9 +224,9 @@ class RNN(RNNBase):
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu, over sequences (Elman 1990). Returns output and h_n.
 
     Input (T, B, input_size), with `batch_first` (B, T, input_size), unbatched (T, input_size), or a PackedSequence.
-    `lengths`, a tensor of B integers, ends each sequence of a padded batch early: the output beyond is zero, the last
-    states are those at its end, and a reverse direction begins there. Several layers follow each other, with `dropout`
-    between them in training; `bidirectional` layers read both ways and join their outputs.
+    `lengths`, B integers, ends each sequence of a padded batch early: the output beyond is zero, the last states are
+    those at its end, and a reverse direction begins there. Several layers follow each other, with `dropout` between
+    them in training; `bidirectional` layers read both ways and join their outputs.
 
     >>> import pydl
     >>> from pydl import nn
@@ -262,9 +265,9 @@ class LSTM(RNNBase):
     (h_n, c_n); `hx` is (h_0, c_0).
 
     Input (T, B, input_size), with `batch_first` (B, T, input_size), unbatched (T, input_size), or a PackedSequence.
-    `lengths`, a tensor of B integers, ends each sequence of a padded batch early: the output beyond is zero, the last
-    states are those at its end, and a reverse direction begins there. Several layers follow each other, with `dropout`
-    between them in training; `bidirectional` layers read both ways and join their outputs.
+    `lengths`, B integers, ends each sequence of a padded batch early: the output beyond is zero, the last states are
+    those at its end, and a reverse direction begins there. Several layers follow each other, with `dropout` between
+    them in training; `bidirectional` layers read both ways and join their outputs.
 
     >>> import pydl
     >>> from pydl import nn
@@ -294,9 +297,9 @@ class GRU(RNNBase):
     """Gated recurrent units (Cho et al. 2014), gates in the order reset, update, new. Returns output and h_n.
 
     Input (T, B, input_size), with `batch_first` (B, T, input_size), unbatched (T, input_size), or a PackedSequence.
-    `lengths`, a tensor of B integers, ends each sequence of a padded batch early: the output beyond is zero, the last
-    states are those at its end, and a reverse direction begins there. Several layers follow each other, with `dropout`
-    between them in training; `bidirectional` layers read both ways and join their outputs.
+    `lengths`, B integers, ends each sequence of a padded batch early: the output beyond is zero, the last states are
+    those at its end, and a reverse direction begins there. Several layers follow each other, with `dropout` between
+    them in training; `bidirectional` layers read both ways and join their outputs.
 
     >>> import pydl
     >>> from pydl import nn

@@ -171,12 +171,20 @@ def pad_packed_sequence(
     ([[1, 2, 3], [4, -1, -1]], [3, 1])
     """
     sizes, data = sequence.batch_sizes, sequence.data
-    steps, order = sizes.numel(), sequence.unsorted_indices
+    counts = _integers("pad_packed_sequence", sizes)
+    if not counts or counts[-1] < 1 or any(a < b for a, b in zip(counts, counts[1:], strict=False)) \
+            or sum(counts) != data.size(0):
+        raise pydl.ShapeError("pad_packed_sequence: expected batch_sizes that are positive, never grow and add up to "
+                              f"{data.size(0)} elements, got {counts}")
+    steps, order = len(counts), sequence.unsorted_indices
     if total_length is not None and total_length < steps:
         raise ValueError(
             f"pad_packed_sequence: expected total_length not below the longest length {steps}, got {total_length}")
     if order is None:
-        order = pydl.arange(int(sizes[0]))
+        order = pydl.arange(counts[0])
+    elif tuple(order.shape) != (counts[0],):
+        raise pydl.ShapeError(f"pad_packed_sequence: expected a place for each of {counts[0]} sequences, got "
+                              f"{list(order.shape)}")
     # Every place takes its row of the data, or the padding behind the last one.
     alive = order < sizes.unsqueeze(1)
     rows = pydl.where(alive, (sizes.cumsum(0) - sizes).unsqueeze(1) + order, data.size(0))
