@@ -323,6 +323,13 @@ def test_blind_queries_get_zeros_with_weights_too():
         assert weights is None or (weights[0, 1] == 0).all()
 
 
+def test_keys_of_another_batch_size():
+    layer, one = nn.MultiheadAttention(4, 2), pydl.zeros(5, 1, 4)
+    for need_weights in (True, False):
+        with pytest.raises(RuntimeError, match="expected keys of the query's batch size 3, got"):
+            layer(pydl.zeros(5, 3, 4), one, one, need_weights=need_weights)
+
+
 def test_wrong_layers():
     with pytest.raises(AssertionError, match="expected embed_dim divisible by num_heads, got 10 and 3"):
         nn.MultiheadAttention(10, 3)
@@ -376,9 +383,16 @@ def test_cache_refuses_what_does_not_fit():
     assert cache.append(k, k)[0][0, 0, :, 0].tolist() == [1] * 3 + [2] * 3 + [1] * 3
     cache.clear()
     assert len(cache) == 0
+    with pytest.raises(RuntimeError, match="an empty cache"):
+        cache.reorder(pydl.tensor([0]))
+    with pytest.raises(TypeError, match="expected block to be an int, got float"):
+        nn.KeyValueCache(1.5)
     layer = nn.MultiheadAttention(8, 2)
     with pytest.raises(RuntimeError, match="evaluation"):
         layer(k[0], k[0], k[0], cache=cache)
+    with pydl.no_grad(), pytest.raises(RuntimeError, match="expected attn_mask of shape"):
+        layer.eval()(k[0], k[0], k[0], attn_mask=pydl.zeros(2, 2), cache=cache)
+    assert len(cache) == 0
 
 
 # ---- Attention, PositionalEncoding -----------------------------------------------------------------------------------
@@ -451,6 +465,21 @@ def test_positions():
             nn.PositionalEncoding(6, 4, kind)(pydl.zeros(1, 3, 6), offset=2)
     with pytest.raises(ValueError, match="expected a kind"):
         nn.PositionalEncoding(6, kind="absolute")
+
+
+@pytest.mark.parametrize(("options", "error"), [
+    ({"d_model": 0}, ValueError), ({"d_model": "a"}, TypeError), ({"max_len": 0}, ValueError),
+    ({"max_len": 2.5}, TypeError), ({"base": 0.0}, ValueError), ({"base": "a"}, ValueError),
+    ({"dropout": 2.0}, ValueError), ({"dropout": "a"}, ValueError), ({"dtype": pydl.int64}, TypeError),
+    ({"kind": "x"}, ValueError),
+])  # fmt: skip
+def test_wrong_positions(options, error):
+    with pytest.raises(error, match=r"^PositionalEncoding: expected .*, got "):
+        nn.PositionalEncoding(**{"d_model": 4} | options)
+    layer = nn.PositionalEncoding(4)
+    for call in (lambda: layer(pydl.zeros(1, 2, 4), 1.5), lambda: layer(pydl.zeros(1, 2, 4, dtype=pydl.int64))):
+        with pytest.raises(TypeError, match=r"^PositionalEncoding: expected .*, got "):
+            call()
 
 
 def test_rotary_products_depend_on_distances():

@@ -60,6 +60,9 @@ def attend_by_heads(
         raise AssertionError(
             f"multi_head_attention_forward: expected num_heads that divides embed_dim {embed_dim}, got {num_heads}")
     n, length = (query.size(0), query.size(1)) if batch_first else (query.size(1), query.size(0))
+    if key is not query and key.size(0 if batch_first else 1) != n:
+        raise pydl.ShapeError(f"multi_head_attention_forward: expected keys of the query's batch size {n}, got "
+                              f"{list(key.shape)}")
 
     plain = cache is None and not need_weights and not add_zero_attn and all(
         x is None for x in (*bias_kv, *static_kv))
@@ -80,9 +83,10 @@ def attend_by_heads(
         k = _static(static_kv[0], "static_k", n, num_heads, q.size(-1))
     if static_kv[1] is not None:
         v = _static(static_kv[1], "static_v", n, num_heads, q.size(-1))
+    keys = k.size(2) + (len(cache) if cache is not None else 0)
+    attn_mask, key_padding_mask = _check_masks(attn_mask, key_padding_mask, n, num_heads, length, keys)
     if cache is not None:
         k, v = cache.append(k, v)
-    attn_mask, key_padding_mask = _check_masks(attn_mask, key_padding_mask, n, num_heads, length, k.size(2))
     if is_causal and (key_padding_mask is not None or need_weights or (cache is not None and k.size(2) > length)):
         is_causal = False
         past = k.size(2) - length if cache is not None else 0

@@ -33,6 +33,8 @@ class KeyValueCache:
     """
 
     def __init__(self, block: int = 256) -> None:
+        if not isinstance(block, int):
+            raise TypeError(f"KeyValueCache: expected block to be an int, got {type(block).__name__}")
         if block < 1:
             raise ValueError(f"KeyValueCache: expected a block of at least one token, got {block}")
         self.block = block
@@ -70,6 +72,8 @@ class KeyValueCache:
 
     def reorder(self, index: Tensor) -> None:
         """Makes sample i the one that was `index[i]`: for beam search."""
+        if not self._memory:
+            raise RuntimeError("KeyValueCache: expected samples to reorder, got an empty cache")
         self._memory = [memory.index_select(0, index) for memory in self._memory]
 
     def _grow(self, new: tuple[Tensor, Tensor], tokens: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import pydl
@@ -39,6 +40,17 @@ class PositionalEncoding(Module):
         batch_first: bool = True, base: float = 10000.0, device: Any = None, dtype: Any = None,
     ) -> None:
         super().__init__()
+        for name, size in (("d_model", d_model), ("max_len", max_len)):
+            if not isinstance(size, int):
+                raise TypeError(f"PositionalEncoding: expected {name} to be an int, got {type(size).__name__}")
+            if size < 1:
+                raise ValueError(f"PositionalEncoding: expected {name} of at least 1, got {size}")
+        if isinstance(base, str) or not base > 0:
+            raise ValueError(f"PositionalEncoding: expected a positive base, got {base!r}")
+        if isinstance(dropout, str) or not 0 <= dropout <= 1:
+            raise ValueError(f"PositionalEncoding: expected dropout to be a number from 0 to 1, got {dropout!r}")
+        if dtype is not None and not dtype.is_floating_point:
+            raise TypeError(f"PositionalEncoding: expected a floating point dtype, got {dtype}")
         if kind not in self.KINDS:
             raise ValueError(f"PositionalEncoding: expected a kind of {', '.join(self.KINDS)}, got {kind!r}")
         if kind == "rotary" and (d_model % 2 or dropout):
@@ -62,6 +74,11 @@ class PositionalEncoding(Module):
         if input.dim() < 2 or input.size(-1) != self.d_model:
             raise pydl.ShapeError(f"PositionalEncoding: expected input (..., L, {self.d_model}), got "
                                   f"{tuple(input.shape)}")
+        if not input.is_floating_point():
+            raise TypeError(f"PositionalEncoding: expected floating point input, got {input.dtype}")
+        if not hasattr(offset, "__index__"):
+            raise TypeError(f"PositionalEncoding: expected offset to be an int, got {type(offset).__name__}")
+        offset = operator.index(offset)
         stop = offset + input.size(time)
         if offset < 0 or stop > self.max_len:
             raise pydl.ShapeError(f"PositionalEncoding: expected positions from 0 to {self.max_len}, got {offset} to "
