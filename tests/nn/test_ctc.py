@@ -124,6 +124,8 @@ X, T = pydl.zeros(5, 2, 4), pydl.tensor([[1, 2], [3, 1]])
     (lambda: F.ctc_loss(X, pydl.tensor([[1, 2], [0, 1]]), (5, 5), (2, 2)), IndexError, "other than the blank 0, got 0"),
     (lambda: F.ctc_loss(X, T.float(), (5, 5), (2, 2)), TypeError, "int64 or int32 targets"),
     (lambda: F.ctc_loss(X, T, pydl.tensor([5.0, 5.0]), (2, 2)), TypeError, "integers as input_lengths"),
+    (lambda: F.ctc_loss(X, T, (5.0, 5), (2, 2)), TypeError, "a list of integers, got"),
+    (lambda: F.ctc_loss(X, T, 5, (2, 2)), TypeError, "a list of integers, got 5"),
     (lambda: F.ctc_loss(X, T, (5, 5), (2, 2), blank=4), ValueError, r"blank in \[0, 3\], got 4"),
     (lambda: F.ctc_loss(X, T, (5, 5), (2, 2), reduction="max"), ValueError, "got 'max'"),
     (lambda: F.ctc_loss(X.long(), T, (5, 5), (2, 2)), TypeError, "floating point log_probs"),

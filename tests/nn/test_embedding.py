@@ -246,6 +246,7 @@ WEIGHT = pydl.zeros(4, 3)
     (lambda: F.embedding_bag(pydl.tensor([1]), WEIGHT, pydl.tensor([0]), mode="sum", per_sample_weights=pydl.ones(2)),
      RuntimeError, "per_sample_weights of shape"),
     (lambda: nn.Embedding(4, 3, padding_idx=4), ValueError, "within num_embeddings"),
+    (lambda: nn.Embedding(4, 3, padding_idx="a"), TypeError, "expected padding_idx to be an int, got str"),
     (lambda: nn.Embedding(4, 3, _weight=pydl.zeros(3, 3)), RuntimeError, r"expected weight \(4, 3\)"),
     (lambda: nn.EmbeddingBag(4, 3, mode="product"), ValueError, "got 'product'"),
 ])  # fmt: skip

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import python
 
@@ -82,6 +82,7 @@ def test_wrong_vocabularies():
         Vocab(LISTS, specials=["<a>", "<b>"], max_size=1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.text(max_size=3))))
 def test_saved_vocabularies_are_the_same(tmp_path_factory, lists):
     path = tmp_path_factory.mktemp("vocab") / "vocab.json"

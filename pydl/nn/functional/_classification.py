@@ -51,7 +51,11 @@ def nll_loss(
 
 
 def _lengths(lengths: Tensor | Sequence[int]) -> Tensor:
-    return lengths if isinstance(lengths, Tensor) else pydl.tensor(lengths, dtype=pydl.int64)
+    if isinstance(lengths, Tensor):
+        return lengths
+    if not hasattr(lengths, "__iter__") or not all(hasattr(n, "__index__") for n in lengths):
+        raise TypeError(f"ctc_loss: expected lengths as a tensor or a list of integers, got {lengths!r}")
+    return pydl.tensor(lengths, dtype=pydl.int64)
 
 
 def ctc_loss(

@@ -28,6 +28,9 @@ class _Table(Module):
     ) -> None:
         super().__init__()
         if padding_idx is not None:
+            if not isinstance(padding_idx, int):
+                raise TypeError(f"{type(self).__name__}: expected padding_idx to be an int, got "
+                                f"{type(padding_idx).__name__}")
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(f"{type(self).__name__}: expected padding_idx within num_embeddings "
                                  f"({num_embeddings}), got {padding_idx}")
