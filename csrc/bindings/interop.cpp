@@ -112,6 +112,7 @@ bool is_fortran_contiguous(const Tensor& t) {
 const char* why_not_exported(const Tensor& t, int flags) {
   if (autograd::requires_grad(t))
     return "Tensor: expected a tensor that requires no gradient, got one that does; use detach()";
+  if (t.is_sparse()) return "Tensor: expected dense memory, got a row-sparse tensor; use to_dense()";
   if (!format_of(t.dtype())) return "Tensor: expected a dtype that buffers have, got bfloat16; use float()";
   if ((flags & PyBUF_WRITABLE) && t.storage()->read_only)
     return "Tensor: expected memory that may be written, got a read-only tensor";
@@ -160,6 +161,7 @@ void drop_buffer(PyObject*, Py_buffer* view) { delete static_cast<Export*>(view-
 py::object as_array(const Tensor& t) {
   if (autograd::requires_grad(t))
     fail("numpy: expected a tensor that needs no gradient, got one that requires grad; use tensor.detach().numpy() instead");
+  if (t.is_sparse()) fail<TypeError>("numpy: expected a dense tensor, got a row-sparse ", t, "; use to_dense() first");
   if (!format_of(t.dtype()))
     fail<TypeError>("numpy: expected a dtype that NumPy has, got ", t.dtype(), "; use float() first");
   return py::module_::import("numpy").attr("asarray")(take(PyMemoryView_FromObject(wrapped(t).ptr())));

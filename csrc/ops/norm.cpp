@@ -8,6 +8,7 @@
 #include "ops/matmul.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
+#include "ops/sparse.h"
 #include "ops/view.h"
 
 namespace pydl {
@@ -19,6 +20,8 @@ IntSpan or_all(const std::optional<Dims>& d) { return d ? IntSpan(*d) : IntSpan(
 // (sum |x|^p)^(1/p) over dims; p = inf and -inf are the extremes, p = 0 counts. The gradient at 0 is 0.
 Tensor vector_norm(const Tensor& input, const Scalar& ord, const std::optional<Dims>& dim, bool keepdim, std::optional<DType> dtype) {
   Call call("linalg.vector_norm");
+  if (input.is_sparse() && or_all(dim).empty() && !keepdim)
+    return vector_norm(coalesce(input).sparse().values, ord, std::nullopt, false, dtype);
   const Tensor x = dtype ? cast(input, *dtype) : input;
   if (!is_floating(x.dtype())) fail(call.op, ": expected a floating point tensor or dtype, got ", x);
   const IntSpan dims = or_all(dim);

@@ -77,6 +77,7 @@ void refuse_empty(const char* op, const Tensor& x, IntSpan dims) {
 
 Tensor sum(const Tensor& input, IntSpan dim, bool keepdim, std::optional<DType> dtype) {
   Call call("sum");
+  if (input.is_sparse() && dim.empty() && !keepdim) return sum(input.sparse().values, {}, false, dtype);
   const Dims dims = wrap_dims("sum", dim, input.dim());
   const DType result = dtype.value_or(is_integral(input.dtype()) ? DType::Int64 : input.dtype());
   const Tensor x = dtype && *dtype != input.dtype() ? cast(input, result) : input;

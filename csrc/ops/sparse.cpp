@@ -8,6 +8,7 @@
 #include "ops/creation.h"
 #include "ops/index.h"
 #include "ops/pointwise.h"
+#include "ops/promote.h"
 #include "ops/shape.h"
 #include "ops/view.h"
 #include "ops/workspace.h"
@@ -117,7 +118,7 @@ Tensor sum(const PointwiseRow& row, const Operand& a, const Operand& b, const Sc
     return add(to_dense(x), mul(y, Operand(factor)));
   }
   if (!is_floating(x.dtype())) fail<TypeError>(row.name, ": expected a floating point tensor, got ", x);
-  const Tensor target = in_place ? x : clone(x);
+  const Tensor target = in_place ? x : clone(cast(x, promote(x.dtype(), y.dtype())));
   add_rows(target, y, factor);
   return target;
 }

@@ -93,9 +93,31 @@ def test_beside_dense_ones():
     assert_same(weight.detach(), torch.ones(5, 2) - theirs)
 
 
+def test_sums_and_norms_of_all_elements():
+    ours, theirs = both()
+    assert_same(ours.sum(), theirs.sum())
+    assert_same(ours.sum(dtype=pydl.float64), theirs.sum(dtype=torch.float64))
+    for p in (2, 1, 0, 3, float("inf"), "fro"):
+        assert_same(ours.norm(p), theirs.norm(p))
+    assert_same(pydl.linalg.vector_norm(ours), theirs.norm())
+
+
+def test_a_dense_tensor_takes_the_wider_dtype():
+    ours, theirs = make(pydl, dtype=pydl.float64), make(torch, dtype=torch.float64)
+    assert_same(pydl.ones(5, 2) + ours, torch.ones(5, 2) + theirs)
+
+
+def test_memory_that_is_not_there():
+    for call in (lambda x: x.numpy(), np.asarray):
+        with pytest.raises(TypeError, match="numpy: expected a dense tensor, got a row-sparse"):
+            call(make(pydl))
+    with pytest.raises(BufferError, match="expected dense memory, got a row-sparse tensor"):
+        memoryview(make(pydl))
+
+
 YES = pydl.ones(5, 2, dtype=pydl.bool)
 REFUSED = [
-    ("exp", lambda x: x.exp()), ("lt", lambda x: x < 1), ("sum", lambda x: x.sum()), ("isnan", lambda x: x.isnan()),
+    ("exp", lambda x: x.exp()), ("lt", lambda x: x < 1), ("sum", lambda x: x.sum(0)), ("isnan", lambda x: x.isnan()),
     ("mm", lambda x: pydl.mm(x, pydl.ones(2, 2))), ("matmul", lambda x: x @ pydl.ones(2, 2)),
     ("cat", lambda x: pydl.cat([x, x])), ("view", lambda x: x.view(-1)), ("reshape", lambda x: x.reshape(2, 5)),
     ("t", lambda x: x.t()), ("select", lambda x: x.select(0, 1)), ("softmax", lambda x: x.softmax(0)),
