@@ -2,6 +2,7 @@
 
 from pydl.nn.modules import (
     activation,
+    adaptive,
     attention,
     batchnorm,
     container,
@@ -20,6 +21,7 @@ from pydl.nn.modules import (
     transformer,
 )
 from pydl.nn.modules.activation import *
+from pydl.nn.modules.adaptive import *
 from pydl.nn.modules.attention import *
 from pydl.nn.modules.batchnorm import *
 from pydl.nn.modules.container import *
@@ -41,6 +43,7 @@ from pydl.nn.modules.transformer import *
 # One += a family: what type checkers understand.
 __all__ = ["Module"]
 __all__ += activation.__all__
+__all__ += adaptive.__all__
 __all__ += attention.__all__
 __all__ += batchnorm.__all__
 __all__ += container.__all__
