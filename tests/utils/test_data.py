@@ -395,3 +395,10 @@ def test_signatures(torch_or_fail):
         ours, theirs = getattr(data, name), getattr(torch_or_fail.utils.data, name)
         a, b = ([(p.name, p.kind) for p in inspect.signature(f).parameters.values()] for f in (ours, theirs))
         assert a == b, name
+
+
+def test_modules_have_pytorchs_names():
+    from pydl.utils.data.dataloader import DataLoader as FromItsModule
+    from pydl.utils.data.dataset import Dataset as FromItsOwn
+
+    assert FromItsModule is DataLoader and issubclass(TensorDataset, FromItsOwn)

@@ -1,6 +1,7 @@
 """Data sets, samplers, and the loader that turns them into batches in the background."""
 
 from pydl.utils.data.collate import default_collate, default_convert
+from pydl.utils.data.dataloader import DataLoader, WorkerInfo, get_worker_info
 from pydl.utils.data.dataset import (
     ChainDataset,
     ConcatDataset,
@@ -11,7 +12,6 @@ from pydl.utils.data.dataset import (
     TensorDataset,
     random_split,
 )
-from pydl.utils.data.loader import DataLoader, WorkerInfo, get_worker_info
 from pydl.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
