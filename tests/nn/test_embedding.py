@@ -1,6 +1,7 @@
 """Embedding and EmbeddingBag against PyTorch: gradients dense and sparse, padding, norms, errors."""
 from __future__ import annotations
 
+import inspect
 import pickle
 
 import numpy as np
@@ -205,6 +206,13 @@ def test_layers(name, args, options):
     ours.load_state_dict({key: pydl.from_numpy(value.numpy().copy()) for key, value in theirs.state_dict().items()})
     a, b = indices(4, 2, rows=7)
     assert_same(ours(a), theirs(b), 1e-5)
+
+
+@pytest.mark.parametrize("name", ["Embedding", "EmbeddingBag"])
+def test_from_pretrained_has_pytorchs_signature(name):
+    ours, theirs = (inspect.signature(getattr(lib.nn, name).from_pretrained) for lib in (pydl, torch))
+    assert [(p.name, p.default) for p in ours.parameters.values()] == [
+        (p.name, p.default) for p in theirs.parameters.values()]
 
 
 def test_from_pretrained():

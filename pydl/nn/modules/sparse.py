@@ -55,20 +55,19 @@ class _Table(Module):
             with pydl.no_grad():
                 self.weight[self.padding_idx].fill_(0)
 
-    @classmethod
-    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, *args: Any, **options: Any) -> Any:
-        """The layer over a table that exists (num_embeddings, embedding_dim); its other arguments follow `freeze`."""
-        if embeddings.dim() != 2:
-            raise pydl.ShapeError(f"from_pretrained: expected a table (num_embeddings, embedding_dim), got "
-                                  f"{tuple(embeddings.shape)}")
-        return cls._over(embeddings, freeze, *args, **options)
-
     def extra_repr(self) -> str:
         words = [str(self.num_embeddings), str(self.embedding_dim)]
         for name, default in self._shown.items():
             if (value := getattr(self, name)) != default:
                 words.append(f"{name}={value!r}")
         return ", ".join(words)
+
+
+def _sizes(embeddings: Tensor) -> tuple[int, int]:
+    if embeddings.dim() != 2:
+        raise pydl.ShapeError(f"from_pretrained: expected a table (num_embeddings, embedding_dim), got "
+                              f"{tuple(embeddings.shape)}")
+    return embeddings.size(0), embeddings.size(1)
 
 
 class Embedding(_Table):
@@ -108,17 +107,19 @@ class Embedding(_Table):
         self.sparse = sparse
 
     @classmethod
-    def _over(
+    def from_pretrained(
         cls,
         embeddings: Tensor,
-        freeze: bool,
+        freeze: bool = True,
         padding_idx: int | None = None,
         max_norm: float | None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
     ) -> Embedding:
-        return cls(*embeddings.shape, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, freeze)
+        """The layer over a table that exists (num_embeddings, embedding_dim)."""
+        return cls(
+            *_sizes(embeddings), padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, freeze)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.embedding(
@@ -165,10 +166,10 @@ class EmbeddingBag(_Table):
         self.include_last_offset = include_last_offset
 
     @classmethod
-    def _over(
+    def from_pretrained(
         cls,
         embeddings: Tensor,
-        freeze: bool,
+        freeze: bool = True,
         max_norm: float | None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
@@ -177,7 +178,8 @@ class EmbeddingBag(_Table):
         include_last_offset: bool = False,
         padding_idx: int | None = None,
     ) -> EmbeddingBag:
-        layer = cls(*embeddings.shape, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings,
+        """The layer over a table that exists (num_embeddings, embedding_dim)."""
+        layer = cls(*_sizes(embeddings), max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings,
                     include_last_offset, padding_idx)
         layer.weight.requires_grad = not freeze
         return layer
