@@ -95,6 +95,20 @@ def test_transformer(options):
         ours(pydl.zeros(4, 3, 15), pydl.zeros(4, 3, 16))
 
 
+def test_attention_is_called_as_pytorch_calls_it():
+    # Programs that show attention weights ask for them by keyword in a forward of their own, or in a hook.
+    layers = nn.TransformerEncoderLayer(8, 2, 16), nn.TransformerDecoderLayer(8, 2, 16)
+    for layer in layers:
+        for attention in (m for m in layer.modules() if isinstance(m, nn.MultiheadAttention)):
+            seen = []
+            attention.register_forward_pre_hook(
+                lambda module, args, kwargs: (args, kwargs | {"need_weights": True}), with_kwargs=True)
+            attention.register_forward_hook(
+                lambda module, args, output, seen=seen: seen.append((len(args), tuple(output[1].shape))))
+            layer(*[pydl.zeros(3, 1, 8)] * (1 + (layer is layers[1])))
+            assert seen == [(3, (1, 3, 3))]
+
+
 def test_subsequent_mask():
     assert_same(*(lib.nn.Transformer.generate_square_subsequent_mask(4) for lib in (pydl, torch)))
 

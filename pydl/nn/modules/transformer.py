@@ -24,6 +24,11 @@ __all__ = [
 Activation = str | Callable[[Tensor], Tensor]
 
 
+def _cached(cache: KeyValueCache | None) -> dict[str, KeyValueCache]:
+    """The keyword of a cache, where there is one: an attention of somebody's own need not know caches."""
+    return {} if cache is None else {"cache": cache}
+
+
 class _FeedForward(Module):
     """What the two kinds of layer share: two linear maps around an activation, and residual sums."""
 
@@ -77,7 +82,8 @@ class TransformerEncoderLayer(_FeedForward):
     ) -> Tensor:
         def attend(x: Tensor) -> Tensor:
             return self.dropout1(self.self_attn(
-                x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal, cache=cache)[0])
+                x, x, x, key_padding_mask=src_key_padding_mask, need_weights=False, attn_mask=src_mask,
+                is_causal=is_causal, **_cached(cache))[0])
 
         if self.norm_first:
             x = src + attend(self.norm1(src))
@@ -124,11 +130,13 @@ class TransformerDecoderLayer(_FeedForward):
     ) -> Tensor:
         def attend(x: Tensor) -> Tensor:
             return self.dropout1(self.self_attn(
-                x, x, x, tgt_key_padding_mask, False, tgt_mask, is_causal=tgt_is_causal, cache=cache)[0])
+                x, x, x, key_padding_mask=tgt_key_padding_mask, need_weights=False, attn_mask=tgt_mask,
+                is_causal=tgt_is_causal, **_cached(cache))[0])
 
         def look(x: Tensor) -> Tensor:
             return self.dropout2(self.multihead_attn(
-                x, memory, memory, memory_key_padding_mask, False, memory_mask, is_causal=memory_is_causal)[0])
+                x, memory, memory, key_padding_mask=memory_key_padding_mask, need_weights=False, attn_mask=memory_mask,
+                is_causal=memory_is_causal)[0])
 
         if self.norm_first:
             x = tgt + attend(self.norm1(tgt))
