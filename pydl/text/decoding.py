@@ -56,8 +56,9 @@ def filter_logits(
     >>> filter_logits(pydl.tensor([1.0, 3.0, 2.0]), top_k=2)
     tensor([-inf, 3., 2.])
     """
-    if not numbered("filter_logits", "temperature", temperature) > 0:
-        raise ValueError(f"filter_logits: expected a positive temperature, got {temperature}; see greedy_search for 0")
+    if not 0 < numbered("filter_logits", "temperature", temperature) < math.inf:
+        raise ValueError(
+            f"filter_logits: expected a positive temperature below inf, got {temperature}; see greedy_search for 0")
     if top_k is not None and counted("filter_logits", "top_k", top_k) < 1:
         raise ValueError(f"filter_logits: expected top_k of at least 1, got {top_k}")
     if top_p is not None and not 0 < numbered("filter_logits", "top_p", top_p) <= 1:
@@ -172,11 +173,15 @@ def sample(
     >>> pydl.equal(first, second)
     True
     """
+    numbered("sample", "temperature", temperature)
     if isinstance(generator, int):
         generator = pydl.Generator().manual_seed(generator)
 
     def draw(logits: Tensor) -> Tensor:
-        probabilities = filter_logits(logits, temperature, top_k, top_p).softmax(1)
+        logits = logits - logits.amax(1, keepdim=True)  # so that none overflows where the temperature is small
+        least = pydl.finfo(logits.dtype).tiny if logits.is_floating_point() else 0.0
+        positive = max(temperature, least) if temperature > 0 else temperature
+        probabilities = filter_logits(logits, positive, top_k, top_p).softmax(1)
         return pydl.multinomial(probabilities, 1, generator=generator).reshape(-1)
 
     return _generate("sample", draw, step, start, state, max_length, end, pad)

@@ -105,6 +105,7 @@ def model():
     lambda: greedy_search(step, [0], max_length=2),
     lambda: greedy_search(step, START, max_length=1.5),
     lambda: greedy_search(lambda t, s: pydl.zeros(1, 4), START, max_length=2),
+    lambda: sample(step, START, max_length=2, temperature="a"),
     lambda: sample(lambda t, s: ([[0.0]], s), START, max_length=2),
     lambda: beam_search(step, START, beams=1.5, max_length=2),
     lambda: beam_search(step, START, beams=2, max_length=2, length_penalty="a"),

@@ -206,6 +206,14 @@ def good(tokens, state):
     return pydl.zeros(tokens.size(0), 3), state
 
 
+@pytest.mark.parametrize("dtype", [pydl.float32, pydl.float64, pydl.float16, pydl.bfloat16])
+@pytest.mark.parametrize("temperature", [1e-3, 1e-20, 1e-320])
+def test_a_small_temperature_takes_the_likeliest(dtype, temperature):
+    logits = pydl.tensor([[300.0, 500.0, -math.inf, 1.0]]).to(dtype)
+    tokens = sample(lambda t, s: (logits, s), pydl.tensor([0]), max_length=5, temperature=temperature)
+    assert tokens.tolist() == [[1] * 5]
+
+
 @pytest.mark.parametrize(("call", "error", "message"), [
     (lambda: greedy_search(good, pydl.tensor([0.5]), max_length=2), TypeError, "expected int64 start tokens"),
     (lambda: greedy_search(good, pydl.tensor([[1]]), max_length=2), TypeError, "expected int64 start tokens"),
@@ -223,6 +231,8 @@ def good(tokens, state):
     (lambda: beam_search(lambda t, s: (pydl.full((1, 3), -math.inf), s), pydl.tensor([1]), beams=1, max_length=2),
      ValueError, "all -inf"),
     (lambda: sample(good, pydl.tensor([1]), max_length=2, temperature=0), ValueError, "positive temperature"),
+    (lambda: sample(good, pydl.tensor([1]), max_length=2, temperature=math.inf), ValueError, "temperature below inf"),
+    (lambda: sample(good, pydl.tensor([1]), max_length=2, temperature=math.nan), ValueError, "temperature below inf"),
     (lambda: sample(good, pydl.tensor([1]), max_length=2, top_k=0), ValueError, "top_k of at least 1"),
     (lambda: sample(good, pydl.tensor([1]), max_length=2, top_p=0.0), ValueError, "top_p in"),
     (lambda: sample(good, pydl.tensor([1]), max_length=2, top_p=1.5), ValueError, "top_p in"),
