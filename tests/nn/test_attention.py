@@ -12,6 +12,7 @@ from twins import assert_same, copy_weights, numpy, pair
 
 import pydl
 from pydl import nn
+from pydl.nn.attention import SDPBackend, sdpa_kernel
 
 F = nn.functional
 sdpa = F.scaled_dot_product_attention
@@ -515,3 +516,14 @@ def test_masks_of_four_dimensions_for_queries_of_five():
     got = F.scaled_dot_product_attention(q, q, q, mask)
     want = F.scaled_dot_product_attention(q, q, q, mask.expand(3, 4, 2, 5, 5))
     assert pydl.equal(got, want)
+
+
+def test_there_is_one_implementation():
+    q = pydl.randn(1, 2, 3, 4)
+    want = F.scaled_dot_product_attention(q, q, q)
+    for backends in (SDPBackend.MATH, [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]):
+        with sdpa_kernel(backends):
+            assert pydl.equal(F.scaled_dot_product_attention(q, q, q), want)
+    for wrong in ("MATH", [5], None):
+        with pytest.raises(AssertionError, match=r"^sdpa_kernel: expected .*, got "), sdpa_kernel(wrong):
+            pass
