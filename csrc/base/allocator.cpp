@@ -79,8 +79,9 @@ void release(void* block, size_t bytes) {
 
 // Guard pages, for finding memory errors (PYDL_GUARD=end or begin): no cache; every block has pages of its own, ends or
 // begins exactly where a page that nothing may touch stands, and starts out as NaNs. Freed pages stay untouchable until
-// 4096 more were freed. A block that ends at a page is aligned only as far as its size is.
-enum class Guard { Off, End, Begin };
+// 4096 more were freed. A block that ends at a page is aligned only as far as its size is. PYDL_GUARD=malloc leaves the
+// guarding to AddressSanitizer or valgrind: no cache, and every block is one of malloc's, unwritten and of the exact size.
+enum class Guard { Off, End, Begin, Malloc };
 
 Guard guard() {
   static const Guard chosen = [] {
@@ -88,7 +89,8 @@ Guard guard() {
     if (!text || !*text) return Guard::Off;
     if (text == std::string_view("end")) return Guard::End;
     if (text == std::string_view("begin")) return Guard::Begin;
-    fail<ValueError>("PYDL_GUARD: expected end or begin, got ", text);
+    if (text == std::string_view("malloc")) return Guard::Malloc;
+    fail<ValueError>("PYDL_GUARD: expected end, begin or malloc, got ", text);
   }();
   return chosen;
 }
@@ -100,6 +102,10 @@ size_t page_size() {
 size_t whole_pages(size_t bytes) { return (bytes + page_size() - 1) / page_size() * page_size(); }
 
 void* request_guarded(size_t bytes) {
+  if (guard() == Guard::Malloc) {
+    void* block = nullptr;
+    return posix_memalign(&block, kAlignment, bytes) ? nullptr : block;
+  }
   constexpr size_t kFilled = 64 << 20;  // larger blocks keep the system's zeros: touching every page costs its memory
   const size_t usable = whole_pages(bytes), page = page_size();
   void* map = mmap(nullptr, usable + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -115,6 +121,10 @@ void* request_guarded(size_t bytes) {
 
 // Under the shared cache's mutex.
 void release_guarded(void* block, size_t bytes) {
+  if (guard() == Guard::Malloc) {
+    std::free(block);
+    return;
+  }
   struct Pages {
     void* map;
     size_t size;

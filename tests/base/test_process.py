@@ -237,6 +237,18 @@ print("read")
     assert done.returncode == -signal.SIGSEGV and done.stdout == "True [2.0, 2.0, 2.0, 2.0, 2.0]\n"
 
 
+def test_guarding_left_to_malloc():
+    """PYDL_GUARD=malloc: no block waits in the cache, so that a memory checker sees each one's end."""
+    code = """
+import pydl
+x = pydl.ones(5)
+for _ in range(3):
+    x = x + x
+print(x.tolist(), pydl.memory_stats()["cached"])
+"""
+    assert python(code, PYDL_GUARD="malloc") == "[8.0, 8.0, 8.0, 8.0, 8.0] 0"
+
+
 def test_exhaustion_raises():
     """More memory than there is: an exception that is a RuntimeError and a MemoryError, and the engine goes on."""
     for ask in (lambda: pydl.empty(1 << 50), lambda: pydl.zeros(1 << 31, 1 << 20),
