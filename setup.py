@@ -5,7 +5,8 @@ instruction set, with that set's flags on those objects alone. Objects live in b
 builds, editable installs included; one is compiled again when its command, its source or a header it read changed.
 
     CXX               compiler, launcher allowed: CXX="ccache g++"   (g++ 12 or newer, clang++ 14 or newer)
-    CXXFLAGS          appended to every compile command; with -g in it the symbols stay, for profilers
+    CXXFLAGS          added to every compile command, before its own -O and -march; with -g in it the symbols stay
+    LDFLAGS           added to the link command
     PYDL_BUILD_JOBS   parallel compilations (default: all cores)
     PYDL_BUILD_DIR    where the objects live (default: build/objects)
 """
@@ -176,6 +177,7 @@ class BuildCore(build_ext):
         exports.write_text("{ global: PyInit__core; local: *; };\n")
         target.unlink(missing_ok=True)  # never write into a file that a running Python has mapped
         link = [*LINK, *openmp()[1], *([] if "-g" in extra_flags() else ["-s"]), f"-Wl,--version-script={exports}"]
+        link += shlex.split(os.environ.get("LDFLAGS", ""))
         run([*compiler(), *(str(unit.object) for unit in everything), *link, "-o", str(target)])
 
 
