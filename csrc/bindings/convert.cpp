@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include "autograd/node.h"
+#include "base/truth.h"
 #include "bindings/interop.h"
 #include "bindings/parse.h"
 #include "bindings/types.h"
@@ -31,7 +32,7 @@ Scalar as_scalar(T v) {
 // Nested lists of a tensor's values from dimension d on.
 template <class T>
 PyObject* to_list(const T* data, const Tensor& t, int64_t d) {
-  if (d == t.dim()) return wrap(as_scalar(*data));
+  if (d == t.dim()) return wrap(as_scalar(value_at(data)));
   py::object list = take(PyList_New(Py_ssize_t(t.size(d))));
   for (int64_t i = 0; i < t.size(d); ++i)
     PyList_SET_ITEM(list.ptr(), Py_ssize_t(i), checked(to_list(data + i * t.stride(d), t, d + 1)));
@@ -47,7 +48,7 @@ PyObject* wrap(const Scalar& s) {
 
 Scalar item(const Tensor& t) {
   if (t.numel() != 1) fail("item: expected a tensor with one element, got ", t);
-  return visit_all(t.dtype(), [&](auto tag) { return as_scalar(*t.data<typename decltype(tag)::type>()); });
+  return visit_all(t.dtype(), [&](auto tag) { return as_scalar(value_at(t.data<typename decltype(tag)::type>())); });
 }
 
 // ---- in -------------------------------------------------------------------------------------------------------------

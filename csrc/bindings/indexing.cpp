@@ -1,5 +1,6 @@
 // x[...] and x[...] = v: integers, slices, None, Ellipsis, bools, and index arrays, mixed as in PyTorch. The basic
 // parts become views first; what is left indexes those with tensors.
+#include "base/truth.h"
 #include "bindings/interop.h"
 #include "bindings/parse.h"
 #include "ops/copy.h"
@@ -112,7 +113,7 @@ class Subscript {
     } else if (PySlice_Check(k)) {
       take_slice(k);
     } else if (converted.dim() == 0 && converted.dtype() == DType::Bool) {
-      add_flag(*converted.data<bool>());
+      add_flag(value_at(converted.data<bool>()));
     } else if (converted.dim() == 0) {
       view_ = select(view_, dim_, *converted.data<int64_t>());
     } else {

@@ -105,7 +105,7 @@ void mask_tile(T* scores, const AttentionHead<T>& h, const TileRange& t) {
       });
     }
     if (h.allowed) {
-      const bool* const allowed = h.allowed + i * h.allowed_rs + t.j;
+      const uint8_t* const allowed = h.allowed + i * h.allowed_rs + t.j;
       for (int64_t j = 0; j < seen; ++j) scores[j] = allowed[j] ? scores[j] : -T(kInf);
     }
     for (int64_t j = seen; j < padded; ++j) scores[j] = -T(kInf);

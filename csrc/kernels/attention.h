@@ -22,9 +22,9 @@ struct AttentionHead {
   const T *q, *k, *v;
   int64_t q_rs, k_rs, v_rs;
   T scale;
-  bool causal;          // query i sees keys 0 .. i only
-  const T* bias;        // [queries, keys], rows bias_rs apart (0: one row for all); may be null
-  const bool* allowed;  // the same
+  bool causal;             // query i sees keys 0 .. i only
+  const T* bias;           // [queries, keys], rows bias_rs apart (0: one row for all); may be null
+  const uint8_t* allowed;  // bool, the same
   int64_t bias_rs, allowed_rs;
   AttentionDropout<T> dropout;
 

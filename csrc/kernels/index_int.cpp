@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/truth.h"
+
 namespace pydl {
 
 int64_t index_out_of_range(const int64_t* index, int64_t n, int64_t low, int64_t high) {
@@ -31,17 +33,17 @@ int64_t count_true(const uint8_t* mask, int64_t n) {
     for (; i + 24 < end; i += 32) {
       uint64_t words[4];
       std::memcpy(words, mask + i, 32);
-      for (int k = 0; k < 4; ++k) counters[k] += words[k];
+      for (int k = 0; k < 4; ++k) counters[k] += truths(words[k]);
     }
     for (int k = 0; i < end && k < 4; ++k, i += 8) {
       uint64_t word;
       std::memcpy(&word, mask + i, 8);
-      total += int64_t(word * 0x0101010101010101 >> 56);
+      total += int64_t(truths(word) * 0x0101010101010101 >> 56);
     }
     for (const uint64_t c : counters)
       for (int b = 0; b < 64; b += 8) total += int64_t(c >> b & 255);
   }
-  for (; i < n; ++i) total += mask[i];
+  for (; i < n; ++i) total += mask[i] != 0;
   return total;
 }
 
@@ -55,10 +57,10 @@ void true_positions(int64_t* out, const uint8_t* mask, int64_t n, int64_t base, 
     if (end - out >= 8) {  // room to write every position and keep some: no branch to mispredict
       for (int64_t k = 0; k < 8; ++k) {
         *out = base + i + k;
-        out += mask[i + k];
+        out += mask[i + k] != 0;
       }
     } else {
-      for (; word; word &= word - 1) *out++ = base + i + __builtin_ctzll(word) / 8;
+      for (word = truths(word); word; word &= word - 1) *out++ = base + i + __builtin_ctzll(word) / 8;
     }
   }
   for (; i < n; ++i)

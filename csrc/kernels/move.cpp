@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/truth.h"
 #include "simd/vec.h"
 
 PYDL_ISA_BEGIN
@@ -313,13 +314,14 @@ void scatter(T* out, int64_t along, int64_t step, const T* in, int64_t in_stride
 }
 
 // ---- by mask -------------------------------------------------------------------------------------------------------
-// Calls run(i, count) for runs of ones, eight mask bytes at a time: all of a word, none of it, or bit by bit.
+// Calls run(i, count) for runs of true elements, eight mask bytes at a time: all of a word, none of it, or bit by bit.
 template <class Run>
 PYDL_INLINE void for_true(const uint8_t* mask, int64_t n, Run run) {
   int64_t i = 0;
   for (; i + 8 <= n; i += 8) {
     uint64_t word;
     std::memcpy(&word, mask + i, 8);
+    word = truths(word);
     if (word == 0x0101010101010101) {
       run(i, int64_t(8));
       continue;

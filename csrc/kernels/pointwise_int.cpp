@@ -4,6 +4,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/truth.h"
+
 #if defined(__clang__)
 #pragma clang diagnostic ignored "-Wbitwise-instead-of-logical"  // the table's & and | between truth values
 #pragma clang diagnostic ignored "-Wpass-failed"                  // pow and gcd have loops inside
@@ -167,7 +169,7 @@ template <class T, class Row> void loop(void* out, const void* const* in, const 
   for (int i = 0; i < count; ++i) {
     at[i] = static_cast<const T*>(in[i]);
     if (step[i]) continue;
-    for (int64_t k = 0; k < (n < kPiece ? n : kPiece); ++k) copies[i][k] = *at[i];
+    for (int64_t k = 0; k < (n < kPiece ? n : kPiece); ++k) copies[i][k] = value_at(at[i]);
     at[i] = copies[i];
   }
   Out* to = static_cast<Out*>(out);
@@ -176,7 +178,7 @@ template <class T, class Row> void loop(void* out, const void* const* in, const 
     PYDL_INDEPENDENT
     for (int64_t k = 0; k < m; ++k) {
       lane<T> v[kMaxOperands] = {};
-      for (int i = 0; i < count; ++i) v[i] = at[i][k];
+      for (int i = 0; i < count; ++i) v[i] = value_at(at[i] + k);
       to[k] = value_of(Row::apply(v));
     }
     for (int i = 0; i < count; ++i) at[i] += step[i] ? kPiece : 0;

@@ -3,6 +3,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "base/truth.h"
 #include "kernels/reduce.h"
 
 namespace pydl {
@@ -50,7 +51,7 @@ template <class T, class R> struct Smaller {
 constexpr int64_t kBlock = 4096, kTile = 1024;
 
 template <class Op, class T, class R> R fold(R value, const T* in, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) value = Op::step(value, in[i]);
+  for (int64_t i = 0; i < n; ++i) value = Op::step(value, value_at(in + i));
   return value;
 }
 
@@ -75,7 +76,7 @@ void outer(R* out, const T* in, int64_t batch, int64_t n, int64_t cols, int64_t 
       for (int64_t k = 0; k < width; ++k) y[k] = Op::start;
       for (int64_t i = 0; i < n; ++i) {
         const T* __restrict x = in + i * row_stride + j;
-        for (int64_t k = 0; k < width; ++k) y[k] = Op::step(y[k], x[k]);
+        for (int64_t k = 0; k < width; ++k) y[k] = Op::step(y[k], value_at(x + k));
       }
     }
 }
@@ -85,13 +86,13 @@ template <class Op, class T>
 void index_inner(T* values, int64_t* indices, const T* in, int64_t rows, int64_t cols, int64_t row_stride) {
   for (int64_t r = 0; r < rows; ++r) {
     const T* row = in + r * row_stride;
-    T best = row[0];
+    T best = value_at(row);
     int64_t where = 0;
     for (int64_t c = 0; c < cols; c += kBlock) {
       const T top = fold<Op>(best, row + c, cols - c < kBlock ? cols - c : kBlock);
       if (Op::replaces(top, best)) best = top, where = c;
     }
-    while (row[where] != best) ++where;
+    while (value_at(row + where) != best) ++where;
     indices[r] = where;
     if (values) values[r] = best;
   }
@@ -103,12 +104,13 @@ void index_outer(T* values, int64_t* indices, const T* in, int64_t batch, int64_
   for (int64_t b = 0; b < batch; ++b, indices += cols, in += batch_stride, values += values ? cols : 0)
     for (int64_t j = 0; j < cols; j += kTile) {
       const int64_t width = cols - j < kTile ? cols - j : kTile;
-      for (int64_t k = 0; k < width; ++k) best[k] = in[j + k], indices[j + k] = 0;
+      for (int64_t k = 0; k < width; ++k) best[k] = value_at(in + j + k), indices[j + k] = 0;
       for (int64_t i = 1; i < n; ++i) {
         const T* x = in + i * row_stride + j;
         for (int64_t k = 0; k < width; ++k) {
-          const bool take = Op::replaces(x[k], best[k]);
-          best[k] = take ? x[k] : best[k];
+          const T value = value_at(x + k);
+          const bool take = Op::replaces(value, best[k]);
+          best[k] = take ? value : best[k];
           indices[j + k] = take ? i : indices[j + k];
         }
       }
@@ -127,7 +129,7 @@ void scan(int64_t* out, const T* in, int64_t n, int64_t cols, int64_t out_stride
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j < cols; ++j) {
       const int64_t before = i ? out[(i - 1) * out_stride + j] : int64_t(Op::start);
-      out[i * out_stride + j] = Op::step(before, in[i * in_stride + j]);
+      out[i * out_stride + j] = Op::step(before, value_at(in + i * in_stride + j));
     }
 }
 // The latest of ties, as PyTorch's cummax and cummin.
@@ -137,7 +139,7 @@ void scan_extreme(T* out, int64_t* indices, const T* in, int64_t n, int64_t cols
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j < cols; ++j) {
       const int64_t at = i * out_stride + j, before = at - out_stride;
-      const T x = in[i * in_stride + j];
+      const T x = value_at(in + i * in_stride + j);
       const bool keep = i && Op::replaces(out[before], x);
       indices[at] = keep ? indices[before] : i;
       out[at] = keep ? out[before] : x;

@@ -10,7 +10,7 @@ void IntScatter<T>::add_rows(T* out, int64_t out_stride, const T* in, int64_t in
     if (index[i] < first || index[i] >= last) continue;
     T* const o = out + index[i] * out_stride;
     const T* const a = in + i * in_stride;
-    for (int64_t j = 0; j < cols; ++j) o[j] = Add::combine(o[j], Multiply::combine(alpha, a[j]));
+    for (int64_t j = 0; j < cols; ++j) o[j] = Add::combine(value_at(o + j), Multiply::combine(alpha, value_at(a + j)));
   }
 }
 

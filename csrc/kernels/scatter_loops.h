@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "base/truth.h"
+
 namespace pydl {
 namespace {
 
@@ -50,12 +52,12 @@ template <class Op, class T>
 void combine_line(PYDL_LINE) {
   if (along == 1 && step == 0 && in_stride == 1 && index_stride == 1) {
 #pragma GCC unroll 4
-    for (int64_t i = 0; i < n; ++i) out[index[i]] = Op::combine(out[index[i]], in[i]);
+    for (int64_t i = 0; i < n; ++i) out[index[i]] = Op::combine(value_at(out + index[i]), value_at(in + i));
     return;
   }
   for (int64_t i = 0; i < n; ++i) {
-    T& o = out[index[i * index_stride] * along + i * step];
-    o = Op::combine(o, in[i * in_stride]);
+    T* const o = out + index[i * index_stride] * along + i * step;
+    *o = Op::combine(value_at(o), value_at(in + i * in_stride));
   }
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/truth.h"
+
 namespace pydl {
 namespace {
 
@@ -79,7 +81,7 @@ void with_item(int64_t n, F&& f) {
 template <class Item, class T>
 void load(Item* items, const T* in, int64_t stride, int64_t n, bool flip) {
   const Key<T> mask = flip ? Key<T>(~Key<T>(0)) >> (sizeof(T) < 4 ? 32 - 8 * sizeof(T) : 0) : Key<T>(0);
-  for (int64_t i = 0; i < n; ++i) items[i] = Item(key_of(in[i * stride]) ^ mask, i);
+  for (int64_t i = 0; i < n; ++i) items[i] = Item(key_of(value_at(in + i * stride)) ^ mask, i);
 }
 
 // Loads only what shares the leading digit of the element of rank k, and makes k the rank among those. Returns how
@@ -92,12 +94,12 @@ int64_t load_around_rank(Item* items, const T* in, int64_t stride, int64_t n, in
     return n;
   }
   int64_t counts[1 << kDigitBits] = {};
-  for (int64_t i = 0; i < n; ++i) ++counts[key_of(in[i * stride]) >> kShift];
+  for (int64_t i = 0; i < n; ++i) ++counts[key_of(value_at(in + i * stride)) >> kShift];
   Key<T> digit = 0;
   for (; k >= counts[digit]; ++digit) k -= counts[digit];
   int64_t count = 0;
   for (int64_t i = 0; i < n; ++i) {
-    const Key<T> key = key_of(in[i * stride]);
+    const Key<T> key = key_of(value_at(in + i * stride));
     items[count] = Item(key, i);
     count += key >> kShift == digit;
   }
@@ -146,7 +148,7 @@ void store(T* values, int64_t* indices, int64_t out_stride, const T* in, int64_t
            int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     const int64_t from = items[i].index();
-    if (values) values[i * out_stride] = in[from * in_stride];
+    if (values) values[i * out_stride] = value_at(in + from * in_stride);
     if (indices) indices[i * out_stride] = from;
   }
 }
@@ -251,9 +253,9 @@ int64_t SortKernels<T>::unique_runs(T* values, int64_t* inverse, int64_t* counts
                                     int64_t n) {
   int64_t runs = 0, begin = 0;
   for (int64_t i = 0; i < n; ++i) {
-    if (i == 0 || differs(row[i], row[i - 1])) {
+    if (i == 0 || differs(value_at(row + i), value_at(row + i - 1))) {
       if (counts && runs) counts[runs - 1] = i - begin;
-      if (values) values[runs] = row[i];
+      if (values) values[runs] = value_at(row + i);
       begin = i;
       ++runs;
     }
@@ -273,12 +275,12 @@ void SortKernels<T>::searchsorted(int64_t* out, const T* row, const int64_t* sor
       return x;
   };
   for (int64_t i = 0; i < count; ++i) {
-    const auto value = number(values[i]);
+    const auto value = number(value_at(values + i));
     // Written as PyTorch compares: what is not >= (or >) the value, NaN included, lies before it.
     int64_t begin = 0, size = n;
     while (size > 0) {
       const int64_t half = size / 2, middle = begin + half;
-      const auto at = number(row[sorter ? sorter[middle] : middle]);
+      const auto at = number(value_at(row + (sorter ? sorter[middle] : middle)));
       const bool before = right ? !(at > value) : !(at >= value);
       begin = before ? middle + 1 : begin;
       size = before ? size - half - 1 : half;

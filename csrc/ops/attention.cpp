@@ -110,7 +110,7 @@ AttentionHead<T> head_of(const Attention& a, const Operands& x, int64_t b, int64
                         0,
                         {}};
   if (x.mask.defined() && x.mask.dtype() == DType::Bool)
-    head.allowed = at<bool>(x.mask, b, h), head.allowed_rs = x.mask.stride(2);
+    head.allowed = at<uint8_t>(x.mask, b, h), head.allowed_rs = x.mask.stride(2);
   else if (x.mask.defined())
     head.bias = at<T>(x.mask, b, h), head.bias_rs = x.mask.stride(2);
   if (a.drop > 0) head.dropout = {&keep_weights<T>, &a, (b * a.heads + h) * a.queries * a.keys, T(a.kept_scale())};
