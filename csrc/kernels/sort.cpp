@@ -183,12 +183,12 @@ void SortKernels<T>::topk(T* values, int64_t* indices, int64_t out_stride, const
     // Candidates collect in a buffer; when it is full the best k stay, and only better ones than the k-th enter.
     const int64_t capacity = std::min(n, std::max<int64_t>(4 * k, 256));
     int64_t count = 0, i = 0;
-    for (; count < capacity; ++i, ++count) items[count] = Item(key_of(in[i * in_stride]) ^ mask, i);
+    for (; count < capacity; ++i, ++count) items[count] = Item(key_of(value_at(in + i * in_stride)) ^ mask, i);
     while (i < n) {
       std::nth_element(items, items + k - 1, items + count);
       const Item worst = items[k - 1];
       for (count = k; i < n && count < capacity; ++i) {
-        const Item candidate(key_of(in[i * in_stride]) ^ mask, i);
+        const Item candidate(key_of(value_at(in + i * in_stride)) ^ mask, i);
         items[count] = candidate;
         count += candidate < worst;
       }
