@@ -71,9 +71,7 @@ class KeyValueCache:
         return self._memory[0][:, :, :stop], self._memory[1][:, :, :stop]
 
     def reorder(self, index: Tensor) -> None:
-        """Makes sample i the one that was `index[i]`: for beam search."""
-        if not self._memory:
-            raise RuntimeError("KeyValueCache: expected samples to reorder, got an empty cache")
+        """Makes sample i the one that was `index[i]`: for beam search. An empty cache stays empty."""
         self._memory = [memory.index_select(0, index) for memory in self._memory]
 
     def _grow(self, new: tuple[Tensor, Tensor], tokens: int) -> None:
