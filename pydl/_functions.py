@@ -224,7 +224,13 @@ def unique_consecutive(
     return _selected(results, return_inverse, return_counts)
 
 
-def _norm(self: Tensor, p: float | str | None = "fro", dim=None, keepdim: bool = False, dtype=None) -> Tensor:  # noqa: ANN001
+def _norm(
+    self: Tensor,
+    p: float | str | None = "fro",
+    dim: int | Sequence[int] | None = None,
+    keepdim: bool = False,
+    dtype: _core.dtype | None = None,
+) -> Tensor:
     """norm of this tensor."""
     return norm(self, p, dim, keepdim, dtype=dtype)
 
