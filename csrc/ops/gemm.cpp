@@ -40,13 +40,13 @@ int64_t even_block(int64_t n, int64_t limit, int64_t unit = 8) {
 }
 
 // Whether a copy of A pays. The tile kernels read A in place about as fast as packed, unless neither its rows nor its
-// columns are contiguous, or a stride near a multiple of 4 KiB (2 KiB for columns, which every panel of B walks anew) puts
+// columns are contiguous, or a stride near a multiple of 4 KiB (1 KiB for columns, which every panel of B walks anew) puts
 // them all on the same few sets of the caches.
 template <class T> bool a_wants_packing(const GemmBlock<T>& g, const GemmBlocking& size) {
   if (g.m <= size.mr || g.n < 4 * size.nr) return false;
   if (g.a_rs != 1 && g.a_cs != 1) return true;
   const bool by_rows = g.a_cs == 1;
-  const int64_t few_sets = by_rows ? 4096 : 2048, bytes = std::abs(by_rows ? g.a_rs : g.a_cs) * int64_t(sizeof(T));
+  const int64_t few_sets = by_rows ? 4096 : 1024, bytes = std::abs(by_rows ? g.a_rs : g.a_cs) * int64_t(sizeof(T));
   return std::min(bytes % few_sets, few_sets - bytes % few_sets) < 16 && (by_rows || g.n >= 8 * size.nr);
 }
 
@@ -74,6 +74,9 @@ template <class T> Plan make_plan(const GemmBlock<T>& g) {
     plan.kc = even_block(k, size.dot_kc);
   } else {
     plan.pack_a = a_wants_packing(g, size);
+    // Each step along a row of A whose columns are contiguous is another line, often another page: few of them at a
+    // time stay in the caches until the tiles below have used the rest of those lines.
+    if (g.a_rs == 1 && g.a_cs != 1) plan.kc = even_block(k, plan.pack_a ? size.kc / 2 : size.kc / 4);
     // Rows of B are read where they are while they fit the L2 cache, start on cache lines, or are used too seldom to
     // repay a copy. Packed or not, the bits are the same.
     const bool large = k * g.n * int64_t(sizeof(T)) > (1 << 20) && g.m >= 14 * size.mr;
