@@ -413,12 +413,11 @@ template <class T> void pack_b(T* packed, const T* b, int64_t rs, int64_t cs, in
 }
 
 // ---- sums of parts ------------------------------------------------------------------------------------------------
-template <class T> void add_parts(const GemmBlock<T>& g, const T* parts, int64_t count) {
-  const int64_t part = g.m * g.n;
+template <class T> void add_parts(const GemmBlock<T>& g, const T* parts, int64_t count, int64_t stride) {
   for (int64_t i = 0; i < g.m; ++i)
     for_vectors<T>(g.n, [&](int64_t j, auto lanes) __attribute__((always_inline)) {
       vec<T> acc[1][1] = {{lanes.load(parts + i * g.n + j)}};
-      for (int64_t q = 1; q < count; ++q) acc[0][0] += lanes.load(parts + q * part + i * g.n + j);
+      for (int64_t q = 1; q < count; ++q) acc[0][0] += lanes.load(parts + q * stride + i * g.n + j);
       if constexpr (decltype(lanes)::whole)
         store_tile(g, acc, g.c + i * g.c_rs + j, i, j, Columns<T, 1, false>{vec<T>::size});
       else store_tile(g, acc, g.c + i * g.c_rs + j, i, j, Columns<T, 1, true>{lanes.n});

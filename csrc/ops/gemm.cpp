@@ -51,10 +51,11 @@ template <class T> bool a_wants_packing(const GemmBlock<T>& g, const GemmBlockin
 }
 
 // How many parts a long k is cut into: for a C so small beside k that its rows and columns, dealt out to threads, would
-// have each of them read most of A and B. A power of two, so that it deals evenly.
+// have each of them read most of A and B, of which another thread may have written what it reads. A power of two, so
+// that it deals evenly.
 template <class T> int64_t parts_of_k(const GemmBlock<T>& g) {
-  constexpr int64_t kShortest = 1024, kMost = 64, kValues = 1 << 19;
-  if (g.b_packed || g.k < 2 * kShortest || g.k < 8 * std::max(g.m, g.n)) return 1;
+  constexpr int64_t kShortest = 384, kMost = 64, kValues = 1 << 19;
+  if (g.b_packed || g.k < 4 * kShortest || g.k < 4 * std::max(g.m, g.n)) return 1;
   int64_t parts = 1;
   while (parts < kMost && g.k >= 2 * parts * kShortest && 2 * parts * g.m * g.n <= kValues) parts *= 2;
   return parts;
@@ -228,6 +229,7 @@ template <class T> void multiply_whole(const GemmBlock<T>& g, const Plan& plan, 
 
 // Few values of C and a long k: parts of k side by side.
 template <class T> void multiply_parts(const GemmBlock<T>& g, const Plan& plan, int threads) {
+  constexpr int64_t kAddGrain = 1 << 15;
   const int64_t values = g.m * g.n;
   const Workspace<T> workspace(plan.parts * values);
   auto range = [&](int64_t begin, int64_t end) {
@@ -246,7 +248,11 @@ template <class T> void multiply_parts(const GemmBlock<T>& g, const Plan& plan, 
   };
   if (threads > 1) parallel_for(plan.parts, 1, range);
   else range(0, plan.parts);
-  kernels<T>().gemm.add_parts(g, workspace.data(), plan.parts);
+  const int64_t row = g.n * plan.parts, grain = threads > 1 ? std::max<int64_t>(1, kAddGrain / row) : g.m;
+  parallel_for(g.m, grain, [&](int64_t begin, int64_t end) {
+    const GemmBlock<T> rows = block_of(g, {begin, end}, {0, g.n}, {0, g.k});
+    kernels<T>().gemm.add_parts(rows, workspace.data() + begin * g.n, plan.parts, values);
+  });
 }
 
 template <class T> void multiply(const GemmBlock<T>& g, const Plan& plan, int threads) {
