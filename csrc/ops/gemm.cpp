@@ -78,9 +78,9 @@ template <class T> Plan make_plan(const GemmBlock<T>& g) {
     // Each step along a row of A whose columns are contiguous is another line, often another page: few of them at a
     // time stay in the caches until the tiles below have used the rest of those lines.
     if (g.a_rs == 1 && g.a_cs != 1) plan.kc = even_block(k, plan.pack_a ? size.kc / 2 : size.kc / 4);
-    // Rows of B are read where they are while they fit the L2 cache, start on cache lines, or are used too seldom to
-    // repay a copy. Packed or not, the bits are the same.
-    const bool large = k * g.n * int64_t(sizeof(T)) > (1 << 20) && g.m >= 14 * size.mr;
+    // Rows of B are read where they are while a block fits the L2 cache, they start on cache lines, or are used too
+    // seldom to repay a copy. Packed or not, the bits are the same.
+    const bool large = plan.kc * g.n * int64_t(sizeof(T)) > (1 << 20) && g.m >= 14 * size.mr;
     const bool split_lines =
         g.m >= 10 * size.mr && (reinterpret_cast<uintptr_t>(g.b) | uintptr_t(g.b_rs) * sizeof(T)) % 64 != 0;
     const bool edge = !size.masked_columns && g.n % size.vector != 0;
