@@ -18,12 +18,14 @@ template <class T> void relu6(T* values, int64_t n) {
   kernels<T>().pointwise.hardtanh(values, in, step, n);
 }
 
-#define ROW(name) \
-  {#name, Activation::None, apply<float, &PointwiseKernels<float>::name>, apply<double, &PointwiseKernels<double>::name>}
+#define ROW(name, ...)                                                                                                 \
+  {#name, Activation::None, apply<float, &PointwiseKernels<float>::name>, apply<double, &PointwiseKernels<double>::name>, \
+   __VA_ARGS__}
 constexpr FusedActivation kActivations[] = {
-    {"relu", Activation::Relu, nullptr, nullptr},
+    {"relu", Activation::Relu, nullptr, nullptr, &rows::relu},
     {"relu6", Activation::None, relu6<float>, relu6<double>},
-    ROW(gelu), ROW(gelu_tanh), ROW(hardsigmoid), ROW(hardswish), ROW(mish), ROW(sigmoid), ROW(silu), ROW(tanh),
+    ROW(gelu), ROW(gelu_tanh), ROW(hardsigmoid), ROW(hardswish), ROW(mish), ROW(sigmoid, &rows::sigmoid), ROW(silu),
+    ROW(tanh, &rows::tanh),
 };
 #undef ROW
 

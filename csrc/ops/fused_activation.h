@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "kernels/gemm.h"
+#include "ops/pointwise.h"
 #include "tensor/tensor.h"
 
 namespace pydl {
@@ -12,6 +13,7 @@ struct FusedActivation {
   Activation activation;  // in registers; None: by the functions
   void (*float32)(float* values, int64_t n);
   void (*float64)(double* values, int64_t n);
+  const PointwiseRow* from_output = nullptr;  // whose gradient needs only the result; null: what was overwritten
 };
 // Null for "", no activation; raises for a name that has none.
 const FusedActivation* fused_activation(const char* op, std::string_view name);

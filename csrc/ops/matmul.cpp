@@ -163,7 +163,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, const Out& out) {
 
 namespace {
 
-// activation(x @ weight.T + bias); an activation has no history.
+// activation(x @ weight.T + bias). Only an activation whose gradient needs no more than its result is recorded.
 Tensor linear_with(const Tensor& x, const Tensor& weight, const Tensor& bias, const FusedActivation* activation) {
   if (x.dim() == 0 || weight.dim() < 1 || weight.dim() > 2)
     fail<ShapeError>("linear: expected input (..., in_features) and weight (out_features, in_features), got ", x, " and ", weight);
@@ -210,7 +210,9 @@ Tensor linear_with(const Tensor& x, const Tensor& weight, const Tensor& bias, co
     const bool wants_x = autograd::requires_grad(x), wants_w = autograd::requires_grad(weight);
     const bool wants_b = bias.defined() && autograd::requires_grad(bias);
     autograd::record("LinearBackward", y, {x, weight, bias},
-                     [=, x = autograd::save(wants_w ? x : Tensor()), w = autograd::save(wants_x ? weight : Tensor())](const Tensor& g) {
+                     [=, x = autograd::save(wants_w ? x : Tensor()), w = autograd::save(wants_x ? weight : Tensor()),
+                      y = activation ? autograd::Saved::output(y) : autograd::Saved()](const Tensor& dy) {
+      const Tensor g = activation ? unary_gradient(*activation->from_output, dy, y) : dy;
       const Tensor g2 = g.dim() == 2 ? g : reshape(g, Dims{rows, out_features});
       Tensors grads{Tensor(), Tensor(), Tensor()};
       if (wants_x && wanted(0)) {
@@ -238,14 +240,15 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 
 namespace {
 
-// What Sequential makes of a linear layer and an activation, where nothing is recorded.
-Tensor fused_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, std::string_view activation) {
+// What Sequential makes of a linear layer and an activation.
+Tensor fused_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, std::string_view name) {
   Call call("linear");
-  if (autograd::needed(x, weight, bias))
-    fail("linear: expected tensors that record nothing, got one that requires a gradient");
+  const FusedActivation* const activation = fused_activation("linear", name);
+  if (activation && !activation->from_output && autograd::needed(x, weight, bias))
+    fail("linear: expected tensors that record nothing for the activation ", name, ", got one that requires a gradient");
   if (weight.dim() != 2 || (x.dtype() != DType::Float32 && x.dtype() != DType::Float64))
     fail("linear: expected an input of float32 or float64 and a matrix as weight, got ", x, " and ", weight);
-  return linear_with(x, weight, bias, fused_activation("linear", activation));
+  return linear_with(x, weight, bias, activation);
 }
 
 Tensor mv(const Tensor& a, const Tensor& x) {
@@ -306,7 +309,7 @@ const Operator ops[] = {
     {&linear, "linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", kNN,
      "input @ weight.T + bias: input (..., in_features), weight (out_features, in_features), bias (out_features)."},
     {&fused_linear, "_fused_linear(Tensor input, Tensor weight, Tensor? bias, str activation) -> Tensor", kNN,
-     "activation(linear(...)) where nothing is recorded."},
+     "activation(linear(...)); recorded for 'relu', 'sigmoid' and 'tanh'."},
 };
 
 }  // namespace

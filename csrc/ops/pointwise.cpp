@@ -163,6 +163,12 @@ void check_out(const char* op, const Out& out, std::span<const Operand> in) {
 
 }  // namespace
 
+Tensor unary_gradient(const PointwiseRow& row, const Tensor& g, const Tensor& saved) {
+  if (!autograd::grad_enabled()) return fused_backward(row, g, saved, nullptr);
+  const bool output = row.reads[0] == PointwiseReads::Y;
+  return row.gradient(0, g, output ? Tensor() : saved, Tensor(), Tensor(), output ? saved : Tensor(), nullptr);
+}
+
 DType float_result(const Promotion& p) {
   const DType t = p.result();
   return is_floating(t) ? t : default_dtype();

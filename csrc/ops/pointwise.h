@@ -50,6 +50,9 @@ namespace rows {
 #define COMPARE(name, ...) DECLARE_BINARY_0(name)
 #include "kernels/pointwise.inc"
 
+// The gradient of a unary row without parameters from that of its result and what the row saves, its input or output.
+Tensor unary_gradient(const PointwiseRow& row, const Tensor& g, const Tensor& saved);
+
 // PyTorch's add and sub: input + alpha * other.
 Tensor add(const Operand& a, const Operand& b, const Scalar& alpha, const Out& out = {});
 Tensor sub(const Operand& a, const Operand& b, const Scalar& alpha, const Out& out = {});

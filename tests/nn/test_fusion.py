@@ -132,6 +132,46 @@ def test_activation_in_the_epilogue_of_a_linear_layer_changes_no_bit(activation)
                     assert np.array_equal(model(given).numpy(), one_by_one(model, given).numpy())
 
 
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU(inplace=True), nn.Sigmoid(), nn.Tanh(), nn.SiLU()], ids=repr)
+@pytest.mark.parametrize("shape", [(5, 33), (33,), (2, 3, 33), (0, 33)], ids=str)
+def test_gradients_of_a_linear_layer_with_an_activation(activation, shape):
+    for dtype in (pydl.float32, pydl.float64, pydl.bfloat16):
+        model = nn.Sequential(nn.Linear(33, 17), activation).to(dtype)
+        found = []
+        for run in (model, lambda x: one_by_one(model, x)):  # noqa: B023
+            x = draw(*shape).to(dtype).requires_grad_()
+            y = run(x)
+            gradients = pydl.autograd.grad(y, [x, *model.parameters()], draw(*y.shape, seed=1).to(dtype))
+            found.append([y.detach(), *gradients])
+        assert all(pydl.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.Sigmoid(), nn.Tanh()], ids=repr)
+def test_second_derivatives_of_a_linear_layer_with_an_activation(activation):
+    model = nn.Sequential(nn.Linear(3, 4), activation).double()
+    x = draw(5, 3, dtype="float64").requires_grad_()
+    assert pydl.autograd.gradcheck(lambda x, *_: model(x), (x, *model.parameters()))
+    assert pydl.autograd.gradgradcheck(lambda x, *_: model(x), (x, *model.parameters()))
+
+
+def test_activated_result_of_a_linear_layer_that_was_written_over():
+    y = nn.Sequential(nn.Linear(3, 4), nn.Tanh())(draw(5, 3))
+    y.mul_(2)
+    with pytest.raises(RuntimeError, match="expected the tensors that LinearBackward saved to be unmodified"):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", nn.Tanh()], ids=str)
+def test_feed_forward_of_a_transformer(activation):
+    """The activation joins the first linear map, unless somebody looks between the two."""
+    layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, activation, batch_first=True)
+    x, seen = draw(2, 5, 8), []
+    fused = layer(x)
+    layer.linear1.register_forward_hook(lambda module, args, y: seen.append(y))
+    assert pydl.equal(layer(x), fused) and len(seen) == 1
+    assert (seen[0] < 0).any()
+
+
 def test_large_results_with_an_epilogue():
     """Results of 8 MiB and more are written past the cache, unless a function reads them again."""
     x = draw(1, 3, 200, 190)

@@ -12,6 +12,7 @@ from typing import Any
 import pydl
 from pydl import Tensor
 from pydl._core import nn as _nn
+from pydl.nn import functional as F
 from pydl.nn.modules import activation as act
 from pydl.nn.modules.batchnorm import BATCH_NORMS, BatchNorm1d, BatchNorm2d, BatchNorm3d
 from pydl.nn.modules.conv import Conv1d, Conv2d, Conv3d
@@ -19,7 +20,7 @@ from pydl.nn.modules.linear import Linear
 from pydl.nn.modules.module import Module
 from pydl.nn.modules.pooling import MaxPool1d, MaxPool2d, MaxPool3d
 
-__all__ = ["fusion_of"]
+__all__ = ["activated_linear", "fusion_of"]
 
 # f(input, modules, i) gives the result of modules[i] and of those that it took along, and their number.
 Fusion = Callable[[Any, list[Module], int], tuple[Any, int]]
@@ -28,6 +29,7 @@ ACTIVATIONS = {
     act.GELU: "gelu", act.Hardsigmoid: "hardsigmoid", act.Hardswish: "hardswish", act.Mish: "mish", act.ReLU: "relu",
     act.ReLU6: "relu6", act.Sigmoid: "sigmoid", act.SiLU: "silu", act.Tanh: "tanh",
 }
+FUNCTIONS = ((F.gelu, "gelu"), (F.relu, "relu"), (F.sigmoid, "sigmoid"), (F.silu, "silu"), (F.tanh, "tanh"))
 MAX_POOLS = (MaxPool1d, MaxPool2d, MaxPool3d)
 NORM_AFTER = {Conv1d: BatchNorm1d, Conv2d: BatchNorm2d, Conv3d: BatchNorm3d}
 
@@ -100,12 +102,27 @@ def _convolution(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, 
 
 
 def _linear(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, int]:
-    """Without gradients, an activation goes into the epilogue."""
-    linear = modules[i]
-    activation = "" if pydl.is_grad_enabled() or not _has_dtype(input) else _activation_at(modules, i + 1)
-    if not activation:
-        return linear(input), 1
-    return _nn._fused_linear(input, linear.weight, linear.bias, activation), 2
+    activation = _activation_at(modules, i + 1)
+    if not _joins_linear(activation, input):
+        return modules[i](input), 1
+    return _nn._fused_linear(input, modules[i].weight, modules[i].bias, activation), 2
+
+
+def _joins_linear(activation: str, input: Any) -> bool:
+    """An activation goes into the epilogue; with gradients, if its own needs only its result."""
+    recorded = activation in ("relu", "sigmoid", "tanh") or not pydl.is_grad_enabled()
+    return bool(activation) and recorded and _has_dtype(input)
+
+
+def activated_linear(linear: Module, activation: Callable[[Tensor], Tensor], input: Tensor) -> Tensor:
+    """activation(linear(input)), in one operator where Sequential would do so."""
+    if isinstance(activation, Module):
+        name = _activation_at([activation], 0)
+    else:
+        name = next((name for function, name in FUNCTIONS if function is activation), "")
+    if type(linear) is Linear and _is_plain(linear) and _joins_linear(name, input):
+        return _nn._fused_linear(input, linear.weight, linear.bias, name)
+    return activation(linear(input))
 
 
 FUSIONS: dict[type, Fusion] = {

@@ -10,6 +10,7 @@ import pydl
 from pydl import Tensor
 from pydl.nn import functional as F
 from pydl.nn import init
+from pydl.nn.modules._fusion import activated_linear
 from pydl.nn.modules.attention import KeyValueCache, MultiheadAttention
 from pydl.nn.modules.container import ModuleList
 from pydl.nn.modules.dropout import Dropout
@@ -41,7 +42,7 @@ class _FeedForward(Module):
         return getattr(F, activation)
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+        return self.linear2(self.dropout(activated_linear(self.linear1, self.activation, x)))
 
 
 class TransformerEncoderLayer(_FeedForward):
