@@ -1,8 +1,10 @@
 // Attention by tiles of scores with an online softmax: Milakov and Gimelshein, "Online normalizer calculation for
 // softmax" (2018); Dao, Fu, Ermon, Rudra and Re, "FlashAttention" (2022). The products are those of kernels/gemm.cpp.
 //
-// Accuracy: scores and gradients as the matrix products they are; exponentials of non-positive numbers to 1.5 units in
-// the last place, summed a tile at a time. A score of NaN makes its row NaN.
+// Scores are kept in units of ln 2, for which the softmax is one of powers of two.
+//
+// Accuracy: scores and gradients as the matrix products they are; powers of non-positive numbers to 1.5 units in the
+// last place, summed a tile at a time. A score of NaN makes its row NaN.
 #include "kernels/attention.h"
 
 #include "kernels/gemm.h"
@@ -25,11 +27,14 @@ PYDL_INLINE const GemmKernels<T>& gemm() {
 
 template <class T>
 constexpr AttentionBlocking blocking() {
-  return {.queries = 64, .keys = 256, .vector = vec<T>::size, .few = 8};
+  return {.queries = 64, .keys = 256, .vector = vec<T>::size, .strip = 16, .few = 8};
 }
 // Rows of a tile of scores; the odd vector keeps them off each other's cache sets.
 template <class T>
 inline constexpr int64_t kPitch = blocking<T>().keys + vec<T>::size;
+
+template <class T>
+inline constexpr T kLog2E = T(1.4426950408889634);
 
 template <class T>
 struct Left {
@@ -101,7 +106,7 @@ void mask_tile(T* scores, const AttentionHead<T>& h, const TileRange& t) {
     if (h.bias) {
       const T* const bias = h.bias + i * h.bias_rs + t.j;
       for_vectors<T>(seen, [&](int64_t j, auto lanes) PYDL_FORCE_INLINE {
-        lanes.store(lanes.load(scores + j) + lanes.load(bias + j), scores + j);
+        lanes.store(fma(lanes.load(bias + j), vec<T>(kLog2E<T>), lanes.load(scores + j)), scores + j);
       });
     }
     if (h.allowed) {
@@ -112,60 +117,70 @@ void mask_tile(T* scores, const AttentionHead<T>& h, const TileRange& t) {
   }
 }
 
-// What a thread holds of a block of queries: dense rows, and the running maximum and sum of each softmax.
+// What a thread holds of a strip of queries: dense rows, and the running maximum and sum of each softmax.
 template <class T>
-struct QueryBlock {
+struct Strip {
   T *q, *scores, *out, *top, *sum, *keep;
   int64_t size, value_size;  // pitches of q and out
-  QueryBlock(T* scratch, const AttentionHead<T>& h) {
+  Strip(T* scratch, const AttentionHead<T>& h) {
     constexpr AttentionBlocking b = blocking<T>();
     size = b.padded(h.size), value_size = b.padded(h.value_size);
     q = scratch;
-    out = q + b.queries * size;
-    scores = out + b.queries * value_size;
-    top = scores + b.queries * kPitch<T>;
-    sum = top + b.queries;
-    keep = sum + b.queries;
+    out = q + b.strip * size;
+    scores = out + b.strip * value_size;
+    top = scores + b.strip * kPitch<T>;
+    sum = top + b.strip;
+    keep = sum + b.strip;
   }
 };
 
-// Row r of a tile: scores become weights relative to the largest score so far, and what came before is scaled to it.
+// Up to L rows of a tile from row r on: scores become weights relative to the row's largest score so far, and what came
+// before is scaled to it. Row by row, each would wait for its own maximum and sum.
 template <class T>
-PYDL_INLINE void softmax_row(QueryBlock<T>& b, int64_t r, int64_t n, bool first) {
+PYDL_INLINE void softmax_rows(Strip<T>& b, int64_t r, int64_t count, int64_t n, bool first) {
   constexpr int64_t L = vec<T>::size;
   using V = vec<T>;
-  T* const row = b.scores + r * kPitch<T>;
-  const int64_t vectors = (n + L - 1) / L;
-  V top[4];
-  for (V& t : top) t = V(-T(kInf));
-  int64_t v = 0;
-  for (; v + 4 <= vectors; v += 4)
-    for (int q = 0; q < 4; ++q) top[q] = greater(V::load(row + (v + q) * L), top[q]);
-  for (; v < vectors; ++v) top[0] = greater(V::load(row + v * L), top[0]);
-  const T largest = across(MaxOfNumbers<T>{}, greater(greater(top[0], top[1]), greater(top[2], top[3])));
-  const T before = b.top[r], now = largest > before ? largest : before;
-  b.top[r] = now;
-  const V shift(now == -T(kInf) ? T(0) : now);
-  V sum[4];
-  for (V& s : sum) s = V(0);
-  const auto weigh = [&](int64_t at) PYDL_FORCE_INLINE {
-    const V p = exp_nonpositive(V::load(row + at) - shift);
-    p.store(row + at);
-    return p;
-  };
-  v = 0;
-  for (; v + 4 <= vectors; v += 4)
-    for (int q = 0; q < 4; ++q) sum[q] += weigh((v + q) * L);
-  for (; v < vectors; ++v) sum[0] += weigh(v * L);
-  const T total = across(Sum<T>{}, (sum[0] + sum[1]) + (sum[2] + sum[3]));
-  if (first || before == now) {
-    b.sum[r] = first ? total : b.sum[r] + total;
-    return;
+  T* const rows = b.scores + r * kPitch<T>;
+  V part[L];
+  alignas(64) T of_row[L];
+  for (int64_t k = 0; k < count; ++k) {
+    const T* const row = rows + k * kPitch<T>;
+    V top[2] = {V(-T(kInf)), V(-T(kInf))};
+    int64_t j = 0;
+    for (; j + L < n; j += 2 * L)
+      for (int q = 0; q < 2; ++q) top[q] = greater(V::load(row + j + q * L), top[q]);
+    if (j < n) top[0] = greater(V::load(row + j), top[0]);
+    part[k] = greater(top[0], top[1]);
   }
-  const V factor = exp_nonpositive(V(before) - shift);
-  b.sum[r] = b.sum[r] * factor.v[0] + total;
-  T* const out = b.out + r * b.value_size;
-  for (int64_t j = 0; j < b.value_size; j += L) (V::load(out + j) * factor).store(out + j);
+  across_rows(MaxOfNumbers<T>{}, of_row, part, count);
+  const V before = V::load(b.top + r), now = greater(V::load(of_row), before), shift = exp_shift(now);
+  now.store(b.top + r);
+  shift.store(of_row);
+  for (int64_t k = 0; k < count; ++k) {
+    T* const row = rows + k * kPitch<T>;
+    const V less(of_row[k]);
+    V sum[2] = {V(0), V(0)};
+    const auto weigh = [&](int64_t at) PYDL_FORCE_INLINE {
+      const V p = exp2_nonpositive(V::load(row + at) - less);
+      p.store(row + at);
+      return p;
+    };
+    int64_t j = 0;
+    for (; j + L < n; j += 2 * L)
+      for (int q = 0; q < 2; ++q) sum[q] += weigh(j + q * L);
+    if (j < n) sum[0] += weigh(j);
+    part[k] = sum[0] + sum[1];
+  }
+  across_rows(Sum<T>{}, of_row, part, count);
+  const V factor = exp2_nonpositive(before - shift);
+  fma(V::load(b.sum + r), factor, V::load(of_row)).store(b.sum + r);
+  if (first) return;
+  factor.store(of_row);
+  for (int64_t k = 0; k < count; ++k) {
+    if (of_row[k] == 1) continue;
+    T* const out = b.out + (r + k) * b.value_size;
+    for (int64_t j = 0; j < b.value_size; j += L) (V::load(out + j) * V(of_row[k])).store(out + j);
+  }
 }
 
 template <class T>
@@ -173,40 +188,43 @@ PYDL_INLINE void drop(T* row, const T* keep, int64_t n) {
   for (int64_t j = 0; j < n; j += vec<T>::size) (vec<T>::load(row + j) * vec<T>::load(keep + j)).store(row + j);
 }
 
+// Queries [begin, end) of a head, a strip of them.
 template <class T>
-void forward(T* out, int64_t out_rs, T* lse, const AttentionHead<T>& h, const T* keys, const T* values, int64_t begin,
-             int64_t end, T* scratch) {
+void forward_strip(T* out, int64_t out_rs, T* lse, const AttentionHead<T>& h, const T* keys, const T* values,
+                   int64_t begin, int64_t end, Strip<T>& b) {
   constexpr AttentionBlocking size = blocking<T>();
-  QueryBlock<T> b(scratch, h);
   const int64_t rows = end - begin, seen = h.visible(end);
+  const T scale = h.scale * kLog2E<T>;
   const bool masked = h.bias || h.allowed;
-  for (int64_t r = 0; r < rows; ++r) b.top[r] = -T(kInf), b.sum[r] = 0;
-  for (int64_t j = 0; j < rows * b.value_size; ++j) b.out[j] = 0;
+  for (int64_t r = 0; r < size.strip; ++r) b.top[r] = -T(kInf), b.sum[r] = 0;
+  if (seen == 0)
+    for (int64_t j = 0; j < rows * b.value_size; ++j) b.out[j] = 0;
   if (keys) copy_rows(b.q, h.q + begin * h.q_rs, h.q_rs, rows, h.size);
 
   for (int64_t j = 0; j < seen; j += size.keys) {
     const TileRange tile{begin, rows, j, seen - j < size.keys ? seen - j : size.keys};
     if (keys) {
       gemm<T>().block(product<T>(rows, whole_panels<T>(tile.n, h.keys - j), h.size, {b.q, b.size, 1},
-                                 {keys + j * h.size, 0, 1, true}, b.scores, kPitch<T>, h.scale, 0));
+                                 {keys + j * h.size, 0, 1, true}, b.scores, kPitch<T>, scale, 0));
     } else {
       gemm<T>().dot_block(product<T>(rows, tile.n, h.size, {h.q + begin * h.q_rs, h.q_rs, 1},
-                                     {h.k + j * h.k_rs, 1, h.k_rs, false}, b.scores, kPitch<T>, h.scale, 0));
+                                     {h.k + j * h.k_rs, 1, h.k_rs, false}, b.scores, kPitch<T>, scale, 0));
     }
     if (masked || tile.n % size.vector != 0 || (h.causal && j + tile.n > begin + 1)) mask_tile(b.scores, h, tile);
-    for (int64_t r = 0; r < rows; ++r) {
-      softmax_row(b, r, tile.n, j == 0);
-      if (!h.dropout.keep) continue;
+    for (int64_t r = 0; r < rows; r += size.vector)
+      softmax_rows(b, r, rows - r < size.vector ? rows - r : size.vector, tile.n, j == 0);
+    for (int64_t r = 0; r < rows && h.dropout.keep; ++r) {
       h.dropout.keep(h.dropout.context, b.keep, h.dropout.first + (begin + r) * h.keys + j, tile.n);
       drop(b.scores + r * kPitch<T>, b.keep, tile.n);
     }
     const Left<T> weights{b.scores, kPitch<T>, 1};
+    const T beta = j > 0;
     if (keys) {
       gemm<T>().block(product<T>(rows, b.value_size, tile.n, weights,
-                                 {values + j * b.value_size, b.value_size, 1, false}, b.out, b.value_size, 1, 1));
+                                 {values + j * b.value_size, b.value_size, 1, false}, b.out, b.value_size, 1, beta));
     } else {
       gemm<T>().block(product<T>(rows, h.value_size, tile.n, weights, {h.v + j * h.v_rs, h.v_rs, 1, false}, b.out,
-                                 b.value_size, 1, 1));
+                                 b.value_size, 1, beta));
     }
   }
   for (int64_t r = 0; r < rows; ++r) {
@@ -220,7 +238,7 @@ void forward(T* out, int64_t out_rs, T* lse, const AttentionHead<T>& h, const T*
     const vec<T> sum = lanes.load(b.sum + r, 1);
     const auto none = sum == 0;
     lanes.store(select(none, vec<T>(T(kInf)), lanes.load(b.top + r)), b.top + r);
-    lanes.store(select(none, vec<T>(0), log(sum)), b.sum + r);
+    lanes.store(select(none, vec<T>(0), log2(sum)), b.sum + r);
   });
   for (int64_t r = 0; r < rows; ++r) {
     lse[2 * (begin + r)] = b.top[r];
@@ -228,14 +246,23 @@ void forward(T* out, int64_t out_rs, T* lse, const AttentionHead<T>& h, const T*
   }
 }
 
+template <class T>
+void forward(T* out, int64_t out_rs, T* lse, const AttentionHead<T>& h, const T* keys, const T* values, int64_t begin,
+             int64_t end, T* scratch) {
+  Strip<T> strip(scratch, h);
+  const TileRows strips(end - begin, keys ? gemm<T>().blocking.mr : blocking<T>().few);
+  for (int64_t s = 0; s < strips.count; begin += strips.height_of(s), ++s)
+    forward_strip(out, out_rs, lse, h, keys, values, begin, begin + strips.height_of(s), strip);
+}
+
 // ---- backward ------------------------------------------------------------------------------------------------------
-// Weights of row r from the saved log-sum-exp, in place of the scores, and the gradient of the scores in place of that
+// Weights of row r from the saved logarithm of the sum, in place of the scores, and the gradient of the scores in place of that
 // of the weights: w * (g - delta), where delta = sum_j w[j] g[j] = out . grad.
 template <class T>
 PYDL_INLINE void gradient_row(T* scores, T* grads, const T* lse, T delta, const T* keep, T scale, int64_t n) {
   using V = vec<T>;
   for (int64_t j = 0; j < n; j += V::size) {
-    const V w = exp_nonpositive((V::load(scores + j) - V(lse[0])) - V(lse[1]));
+    const V w = exp2_nonpositive((V::load(scores + j) - V(lse[0])) - V(lse[1]));
     V g = V::load(grads + j), kept = w;
     if (keep) {
       const V factor = V::load(keep + j) * V(scale);
@@ -287,7 +314,7 @@ void backward(const AttentionHead<T>& h, const AttentionGradient<T>& g, int64_t 
       const int64_t seen = h.visible(i + rows) - j, n = seen < left ? seen : left, whole = whole_panels<T>(n, end - j);
       const TileRange tile{i, rows, j, n};
       gemm<T>().block(product<T>(rows, whole, h.size, {q + i * e, e, 1}, {keys + at * h.size, 0, 1, true}, scores,
-                                 kPitch<T>, h.scale, 0));
+                                 kPitch<T>, h.scale * kLog2E<T>, 0));
       gemm<T>().block(product<T>(rows, whole, h.value_size, {grad + i * ev, ev, 1},
                                  {values + at * h.value_size, 0, 1, true}, dscores, kPitch<T>, 1, 0));
       if (h.bias || h.allowed || n % L != 0 || (h.causal && j + n > i + 1)) mask_tile(scores, h, tile);

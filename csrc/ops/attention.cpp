@@ -134,7 +134,7 @@ void run_forward(const Attention& a, const Operands& x, const Tensor& out, T* ls
   const AttentionKernels<T>& kernel = kernels<T>().attention;
   const AttentionBlocking& size = kernel.blocking;
   const bool packed = a.queries > size.few;
-  const int64_t rows = size.rows(a.causal, a.keys), blocks = ceil_div(a.queries, rows), heads = a.batch * a.heads;
+  const int64_t rows = size.queries, blocks = ceil_div(a.queries, rows), heads = a.batch * a.heads;
   const int64_t keys_size = packed ? size.packed_keys(a.keys, a.size) : 0;
   const int64_t values_size = packed ? size.packed_values(a.keys, a.value_size) : 0;
   const double ns = a.estimate_ns(std::min(a.queries, rows), 2, sizeof(T));

@@ -140,10 +140,16 @@ template <class T> PYDL_INLINE vec<T> exp_shifted(vec<T> x, int shift) {
   return scale(1 + expm1_reduced(e.r), e.n + shift, e.biased + shift);
 }
 template <class T> PYDL_INLINE vec<T> exp(vec<T> x) { return exp_shifted(x, 0); }
+// 2^r for |r| <= 1/2, and exactly 1 for 0.
+template <class T> PYDL_INLINE vec<T> exp2_reduced(vec<T> r) {
+  if constexpr (kSingle<T>)
+    return polynomial(r, 1, 0.693147182, 0.240226477, 0.0555033237, 0.00961843785, 0.00133989006, 0.000153533416);
+  else return 1 + expm1_reduced(r * kLn2);
+}
 template <class T> PYDL_INLINE vec<T> exp2(vec<T> x) {
   x = kSingle<T> ? clamp_keeping_nan(x, -151, 129) : clamp_keeping_nan(x, -1076, 1025);
   const vec<T> biased = x + kRounder<T>, n = biased - kRounder<T>;
-  return scale(1 + expm1_reduced((x - n) * kLn2), n, biased);
+  return scale(exp2_reduced(x - n), n, biased);
 }
 
 // 2^shift (exp(x) - 1), up to the sign of zero; shift < 0 where exp(x) might overflow on the way to a finite result.
