@@ -12,11 +12,11 @@ from pydl.autograd import function, grad_mode, graph
 from pydl.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from pydl.autograd.function import Function, once_differentiable
 from pydl.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from pydl.autograd.gradcheck import gradcheck, gradgradcheck  # not lazily: the module would take the function's name
 from pydl.autograd.variable import Variable
 
 if TYPE_CHECKING:
     from pydl.autograd import functional
-    from pydl.autograd.gradcheck import gradcheck, gradgradcheck
 
 __all__ = [
     "Function", "Variable", "backward", "detect_anomaly", "enable_grad", "function", "functional", "grad", "grad_mode",
@@ -84,9 +84,4 @@ def grad(
 def __getattr__(name: str) -> Any:
     if name == "functional":
         return importlib.import_module("pydl.autograd.functional")
-    if name in ("gradcheck", "gradgradcheck"):
-        # The module has the function's name: the function takes its place.
-        module = importlib.import_module("pydl.autograd.gradcheck")
-        globals().update(gradcheck=module.gradcheck, gradgradcheck=module.gradgradcheck)
-        return globals()[name]
     raise AttributeError(f"module 'pydl.autograd' has no attribute {name!r}")

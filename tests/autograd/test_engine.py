@@ -8,6 +8,7 @@ import warnings
 import weakref
 
 import pytest
+from support import python
 
 import pydl
 
@@ -232,6 +233,10 @@ def test_functional_helpers():
     assert hessian.tolist() == [[6, 0], [0, 12]]
     x = pydl.tensor([0.5, 1.0], dtype=pydl.float64, requires_grad=True)
     assert pydl.autograd.gradcheck(pydl.sin, (x,)) and pydl.autograd.gradgradcheck(pydl.sin, (x,))
+
+
+def test_gradcheck_is_the_function_after_an_import_of_its_module():
+    assert python("import pydl.autograd.gradcheck; print(callable(pydl.autograd.gradcheck))") == "True"
 
 
 # ---- Leaves and requires_grad ----------------------------------------------------------------------------------------
