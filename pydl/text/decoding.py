@@ -53,6 +53,7 @@ def filter_logits(
     least p (Holtzman et al. 2020); the largest always stays.
 
     >>> import pydl
+    >>> from pydl.text.decoding import filter_logits
     >>> filter_logits(pydl.tensor([1.0, 3.0, 2.0]), top_k=2)
     tensor([-inf, 3., 2.])
     """
@@ -167,6 +168,7 @@ def sample(
     in `greedy_search`.
 
     >>> import pydl
+    >>> from pydl.text.decoding import sample
     >>> def step(tokens, state):
     ...     return pydl.zeros(tokens.size(0), 10), state
     >>> first, second = (sample(step, pydl.tensor([0]), max_length=8, generator=7) for _ in range(2))
@@ -230,6 +232,7 @@ def beam_search(
     sequences exist, the others are `pad` with score -inf; a row without any raises ValueError.
 
     >>> import pydl
+    >>> from pydl.text.decoding import beam_search
     >>> table = pydl.tensor([[0.0, 0.6, 0.4], [0.1, 0.45, 0.45], [0.9, 0.05, 0.05]]).log()
     >>> tokens, scores = beam_search(lambda t, s: (table[t], s), pydl.tensor([0]), beams=2, max_length=2)
     >>> tokens[0, 0].tolist(), round(scores[0, 0].exp().item(), 2)

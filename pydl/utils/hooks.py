@@ -15,6 +15,7 @@ class RemovableHandle:
     The handle refers to the dictionary of hooks weakly, so that it never keeps a module or an optimizer alive.
 
     >>> from collections import OrderedDict
+    >>> from pydl.utils.hooks import RemovableHandle
     >>> hooks = OrderedDict()
     >>> handle = RemovableHandle(hooks)
     >>> hooks[handle.id] = print

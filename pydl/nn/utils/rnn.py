@@ -107,6 +107,7 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """The permutation that undoes this one.
 
     >>> import pydl
+    >>> from pydl.nn.utils.rnn import invert_permutation
     >>> invert_permutation(pydl.tensor([2, 0, 1])).tolist()
     [1, 2, 0]
     """
@@ -126,6 +127,7 @@ def pack_padded_sequence(
     by what takes the result. Raises RuntimeError for a length that is not in 1 to T.
 
     >>> import pydl
+    >>> from pydl.nn.utils.rnn import pack_padded_sequence
     >>> padded = pydl.tensor([[1, 2, 0], [3, 4, 5]])
     >>> pack_padded_sequence(padded, [2, 3], batch_first=True, enforce_sorted=False).data.tolist()
     [3, 1, 4, 2, 5]
@@ -166,6 +168,7 @@ def pad_packed_sequence(
     T is the longest length, or `total_length`, which must not be less.
 
     >>> import pydl
+    >>> from pydl.nn.utils.rnn import pack_sequence, pad_packed_sequence
     >>> padded, lengths = pad_packed_sequence(pack_sequence([pydl.tensor([1, 2, 3]), pydl.tensor([4])]), True, -1)
     >>> padded.tolist(), lengths.tolist()
     ([[1, 2, 3], [4, -1, -1]], [3, 1])
@@ -207,6 +210,7 @@ def pad_sequence(
     in the dtype of the first.
 
     >>> import pydl
+    >>> from pydl.nn.utils.rnn import pad_sequence
     >>> pad_sequence([pydl.tensor([1, 2]), pydl.tensor([3])], batch_first=True).tolist()
     [[1, 2], [3, 0]]
     """
@@ -237,6 +241,7 @@ def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool 
     """The sequences of a batch that was padded on the right; those of a length below 0 are empty, as in PyTorch.
 
     >>> import pydl
+    >>> from pydl.nn.utils.rnn import unpad_sequence
     >>> [s.tolist() for s in unpad_sequence(pydl.tensor([[1, 2], [3, 0]]), pydl.tensor([2, 1]), batch_first=True)]
     [[1, 2], [3]]
     """
@@ -253,6 +258,7 @@ def pack_sequence(sequences: list[Tensor], enforce_sorted: bool = True) -> Packe
     """Packs a list of sequences (L, ...), with `enforce_sorted` in descending order of length.
 
     >>> import pydl
+    >>> from pydl.nn.utils.rnn import pack_sequence
     >>> pack_sequence([pydl.tensor([1]), pydl.tensor([2, 3])], enforce_sorted=False).data.tolist()
     [2, 1, 3]
     """
@@ -264,6 +270,7 @@ def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     """The sequences of a packed batch, in their original order.
 
     >>> import pydl
+    >>> from pydl.nn.utils.rnn import pack_sequence, unpack_sequence
     >>> [s.tolist() for s in unpack_sequence(pack_sequence([pydl.tensor([1, 2]), pydl.tensor([3])]))]
     [[1, 2], [3]]
     """
