@@ -34,7 +34,12 @@ threshold_ = pydl.threshold_
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(0, x)."""
+    """max(0, x).
+
+    >>> import pydl
+    >>> pydl.nn.functional.relu(pydl.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
     return pydl.relu_(input) if inplace else pydl.relu(input)
 
 
@@ -44,26 +49,46 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """x limited to [min_val, max_val]."""
+    """x limited to [min_val, max_val].
+
+    >>> import pydl
+    >>> pydl.nn.functional.hardtanh(pydl.tensor([-3.0, 0.5, 3.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     if min_val > max_val:
         raise ValueError(f"hardtanh: expected min_val <= max_val, got {min_val} and {max_val}")
     return _nn.hardtanh_(input, min_val, max_val) if inplace else _nn.hardtanh(input, min_val, max_val)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """x where x > threshold, else `value`."""
+    """x where x > threshold, else `value`.
+
+    >>> import pydl
+    >>> pydl.nn.functional.threshold(pydl.tensor([1.0, 3.0]), 2.0, -5.0)
+    tensor([-5.,  3.])
+    """
     return pydl.threshold_(input, threshold, value) if inplace else pydl.threshold(input, threshold, value)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x where x > 0, else negative_slope * x."""
+    """x where x > 0, else negative_slope * x.
+
+    >>> import pydl
+    >>> pydl.nn.functional.leaky_relu(pydl.tensor([-1.0, 2.0]), 0.5)
+    tensor([-0.5000,  2.0000])
+    """
     return _nn.leaky_relu_(input, negative_slope) if inplace else _nn.leaky_relu(input, negative_slope)
 
 
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """Leaky ReLU whose slope is drawn from U(lower, upper) per element in training, else their mean (Xu et al.)."""
+    """Leaky ReLU whose slope is drawn from U(lower, upper) per element in training, else their mean (Xu et al.).
+
+    >>> import pydl
+    >>> pydl.nn.functional.rrelu(pydl.tensor([-8.0, 2.0]), 0.25, 0.75)
+    tensor([-4.,  2.])
+    """
     if not lower <= upper:
         raise RuntimeError(f"rrelu: expected lower <= upper, got {lower} and {upper}")
     if inplace:
@@ -125,7 +150,15 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: pydl.dtype | None = None) -> Tensor:
-    """exp(x) / sum(exp(x)) along `dim`, in `dtype` if given."""
+    """exp(x) / sum(exp(x)) along `dim`, in `dtype` if given.
+
+    Without `dim` it warns and takes PyTorch's old choice.
+
+    >>> import pydl
+    >>> pydl.nn.functional.softmax(pydl.tensor([[0.0, 0.0], [1.0, 1.0]]), dim=1)
+    tensor([[0.5000, 0.5000],
+            [0.5000, 0.5000]])
+    """
     if dim is None:
         dim = _implicit_dim("softmax", input.dim(), _stacklevel)
     return pydl.softmax(input, dim) if dtype is None else pydl.softmax(input, dim, dtype=dtype)
@@ -134,7 +167,12 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: pydl.dtype | None = None
 ) -> Tensor:
-    """log(softmax(x)) along `dim` without the overflow."""
+    """log(softmax(x)) along `dim` without the overflow.
+
+    >>> import pydl
+    >>> pydl.nn.functional.log_softmax(pydl.tensor([0.0, 200.0]), dim=0)
+    tensor([-200.,    0.])
+    """
     if dim is None:
         dim = _implicit_dim("log_softmax", input.dim(), _stacklevel)
     return pydl.log_softmax(input, dim) if dtype is None else pydl.log_softmax(input, dim, dtype=dtype)
@@ -161,6 +199,10 @@ def gumbel_softmax(
     """Draws from the Gumbel-softmax distribution (Jang et al. 2017); one-hot in the forward direction if `hard`.
 
     `eps` has no effect, as in PyTorch, where a value other than its default only earns a warning.
+
+    >>> import pydl
+    >>> pydl.nn.functional.gumbel_softmax(pydl.tensor([[0.0, 100.0]]), hard=True)
+    tensor([[0., 1.]])
     """
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)

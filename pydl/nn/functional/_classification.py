@@ -30,6 +30,11 @@ def cross_entropy(
 
     `target` holds class indices (N, ...) or, in the shape and dtype of `input`, class probabilities. `weight` is one
     factor per class, by whose sum over the targets the mean divides; targets equal to `ignore_index` do not count.
+
+    >>> import pydl
+    >>> logits = pydl.tensor([[0.0, 0.0], [2.0, 2.0]], requires_grad=True)
+    >>> pydl.nn.functional.cross_entropy(logits, pydl.tensor([1, 0]))
+    tensor(0.6931, grad_fn=<CrossEntropyBackward0>)
     """
     if size_average is not None or reduce is not None:
         reduction = resolve("cross_entropy", reduction, size_average, reduce)
@@ -45,7 +50,14 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """-x[t] over log-probabilities (N, C, ...) or (C) and class indices (N, ...) or ()."""
+    """-x[t] over log-probabilities (N, C, ...) or (C) and class indices (N, ...) or ().
+
+    `weight`, `ignore_index` and the mean are as in `cross_entropy`; a class outside of [0, C) raises IndexError.
+
+    >>> import pydl
+    >>> pydl.nn.functional.nll_loss(pydl.tensor([[-0.5, -1.0], [-3.0, -0.1]]), pydl.tensor([0, 1]), reduction="none")
+    tensor([0.5000, 0.1000])
+    """
     reduction = resolve("nll_loss", reduction, size_average, reduce)
     return _nn.nll_loss(input, target, weight, reduction, ignore_index)
 
@@ -118,6 +130,10 @@ def binary_cross_entropy(
     """-(t log x + (1 - t) log(1 - x)) of probabilities x and targets t of one shape, logarithms limited to -100.
 
     `weight` broadcasts. Probabilities outside [0, 1] raise RuntimeError.
+
+    >>> import pydl
+    >>> pydl.nn.functional.binary_cross_entropy(pydl.tensor([0.5, 1.0]), pydl.tensor([1.0, 0.0]), reduction="none")
+    tensor([  0.6931, 100.0000])
     """
     reduction = resolve("binary_cross_entropy", reduction, size_average, reduce)
     check_tensors("binary_cross_entropy", input, target)
@@ -146,6 +162,11 @@ def binary_cross_entropy_with_logits(
     """(1 - t) x - (1 + (pos_weight - 1) t) log sigmoid(x), the stable form of `binary_cross_entropy` of sigmoid(x).
 
     `weight` and `pos_weight`, the factor of the positive targets, broadcast.
+
+    >>> import pydl
+    >>> logits, targets = pydl.tensor([0.0, 50.0]), pydl.tensor([1.0, 0.0])
+    >>> pydl.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    tensor([ 0.6931, 50.0000])
     """
     reduction = resolve("binary_cross_entropy_with_logits", reduction, size_average, reduce)
     check_tensors("binary_cross_entropy_with_logits", input, target)
@@ -167,7 +188,12 @@ def soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """log(1 + exp(-t x)), t = 1 or -1; does not overflow."""
+    """log(1 + exp(-t x)), t = 1 or -1; does not overflow.
+
+    >>> import pydl
+    >>> pydl.nn.functional.soft_margin_loss(pydl.tensor([0.0, 3.0]), pydl.tensor([1, -1]), reduction="none")
+    tensor([0.6931, 3.0486])
+    """
     reduction = resolve("soft_margin_loss", reduction, size_average, reduce)
     check_tensors("soft_margin_loss", input, target)
     return reduce_loss(-_nn.logsigmoid(target * input), reduction)
@@ -181,7 +207,12 @@ def multilabel_soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The mean over the last dimension of `binary_cross_entropy_with_logits`; `weight` is one factor per class."""
+    """The mean over the last dimension of `binary_cross_entropy_with_logits`; `weight` is one factor per class.
+
+    >>> import pydl
+    >>> pydl.nn.functional.multilabel_soft_margin_loss(pydl.tensor([[0.0, 5.0]]), pydl.tensor([[1.0, 1.0]]))
+    tensor(0.3499)
+    """
     reduction = resolve("multilabel_soft_margin_loss", reduction, size_average, reduce)
     check_tensors("multilabel_soft_margin_loss", input, target)
     loss = (1 - target) * input - _nn.logsigmoid(input)
@@ -200,7 +231,12 @@ def multi_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """sum over i != t of weight[t] max(0, margin - x[t] + x[i])^p / C, for scores (N, C) or (C), p = 1 or 2."""
+    """sum over i != t of weight[t] max(0, margin - x[t] + x[i])^p / C, for scores (N, C) or (C), p = 1 or 2.
+
+    >>> import pydl
+    >>> pydl.nn.functional.multi_margin_loss(pydl.tensor([[0.5, 1.0, 0.0]]), pydl.tensor([1]))
+    tensor(0.1667)
+    """
     reduction = resolve("multi_margin_loss", reduction, size_average, reduce)
     check_tensors("multi_margin_loss", input, target)
     if p not in (1, 2):
@@ -232,6 +268,10 @@ def multilabel_margin_loss(
     """sum of max(0, 1 - (x[j] - x[i])) / C over labels j and classes i that are no labels, for scores (N, C) or (C).
 
     `target` has the shape of `input`: the labels, then -1, after which nothing counts.
+
+    >>> import pydl
+    >>> pydl.nn.functional.multilabel_margin_loss(pydl.tensor([[0.5, 1.0, 0.0]]), pydl.tensor([[1, -1, 0]]))
+    tensor(0.1667)
     """
     reduction = resolve("multilabel_margin_loss", reduction, size_average, reduce)
     check_tensors("multilabel_margin_loss", input, target)

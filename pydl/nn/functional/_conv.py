@@ -17,7 +17,12 @@ conv_transpose3d = _nn.conv_transpose3d
 
 
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
-    """`conv1d` of sequences (time, batch, C_in) with weight (kernel, C_in, C_out); result (time, batch, C_out)."""
+    """`conv1d` of sequences (time, batch, C_in) with weight (kernel, C_in, C_out); result (time, batch, C_out).
+
+    >>> import pydl
+    >>> pydl.nn.functional.conv_tbc(pydl.zeros(7, 2, 3), pydl.zeros(3, 3, 4), pydl.zeros(4), pad=1).shape
+    pydl.Size([7, 2, 4])
+    """
     if input.dim() != 3 or weight.dim() != 3 or weight.size(1) != input.size(2):
         raise pydl.ShapeError(
             "conv_tbc: expected input (time, batch, C_in) and weight (kernel, C_in, C_out), got "

@@ -12,7 +12,14 @@ __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "f
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zeros each element with probability p and scales the others by 1 / (1 - p), in training (Hinton et al. 2012)."""
+    """Zeros each element with probability p and scales the others by 1 / (1 - p), in training (Hinton et al. 2012).
+
+    A probability outside of [0, 1] raises ValueError.
+
+    >>> import pydl
+    >>> pydl.nn.functional.dropout(pydl.ones(1000), 0.5).unique()
+    tensor([0., 2.])
+    """
     check_probability(p)
     if not inplace:
         return pydl.dropout(input, p, training)
@@ -20,7 +27,13 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zeros whole channels of (N, C, L) or (C, L)."""
+    """Zeros whole channels of (N, C, L) or (C, L).
+
+    >>> import pydl
+    >>> kept = pydl.nn.functional.dropout1d(pydl.ones(4, 8, 3), 0.5)
+    >>> pydl.equal(kept.amin(2), kept.amax(2))
+    True
+    """
     check_probability(p)
     if input.dim() not in (2, 3):
         raise RuntimeError(f"dropout1d: expected a 2D or 3D input, got {input.dim()}D")
@@ -28,7 +41,13 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zeros whole channels of (N, C, H, W); a 3D input counts as (N, C, L), as in PyTorch."""
+    """Zeros whole channels of (N, C, H, W); a 3D input counts as (N, C, L), as in PyTorch.
+
+    >>> import pydl
+    >>> kept = pydl.nn.functional.dropout2d(pydl.ones(4, 8, 3, 3), 0.5)
+    >>> pydl.equal(kept.amin((2, 3)), kept.amax((2, 3)))
+    True
+    """
     check_probability(p)
     if input.dim() not in (3, 4):
         warnings.warn(f"dropout2d: Received a {input.dim()}-D input to dropout2d, which is deprecated.", stacklevel=2)
@@ -44,7 +63,13 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """Sets elements to SELU's saturation value and rescales: mean 0 and variance 1 stay (Klambauer et al. 2017)."""
+    """Sets elements to SELU's saturation value and rescales: mean 0 and variance 1 stay (Klambauer et al. 2017).
+
+    >>> import pydl
+    >>> x = pydl.randn(100_000)
+    >>> round(pydl.nn.functional.alpha_dropout(x, 0.2, training=True).std().item(), 1)
+    1.0
+    """
     check_probability(p)
     return _alpha(input, input.shape, p, training, inplace)
 

@@ -15,7 +15,12 @@ rms_norm = pydl.rms_norm
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x1^T W x2 + b: inputs (..., in1) and (..., in2), weight (out, in1, in2), result (..., out)."""
+    """x1^T W x2 + b: inputs (..., in1) and (..., in2), weight (out, in1, in2), result (..., out).
+
+    >>> import pydl
+    >>> pydl.nn.functional.bilinear(pydl.ones(5, 2), pydl.ones(5, 3), pydl.ones(4, 2, 3)).shape
+    pydl.Size([5, 4])
+    """
     check_tensors("bilinear", input1, input2, weight)
     out, in1, in2 = weight.shape
     if input1.shape[:-1] != input2.shape[:-1] or input1.size(-1) != in1 or input2.size(-1) != in2:
@@ -28,7 +33,13 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 (..., num_classes): 1 at the class, 0 elsewhere. -1 stands for the largest class plus one."""
+    """int64 (..., num_classes): 1 at the class, 0 elsewhere. -1 stands for the largest class plus one.
+
+    >>> import pydl
+    >>> pydl.nn.functional.one_hot(pydl.tensor([0, 2]), num_classes=3)
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
     if tensor.dtype != pydl.int64:
         raise RuntimeError(f"one_hot: expected an int64 tensor, got {tensor.dtype}")
     if tensor.numel() == 0 and num_classes <= 0:

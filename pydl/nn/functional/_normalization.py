@@ -81,6 +81,11 @@ def instance_norm(
 
     With `use_input_stats` the running statistics, if given, move towards the mean of the samples' ones by `momentum`;
     without it they are used.
+
+    >>> import pydl
+    >>> pydl.nn.functional.instance_norm(pydl.tensor([[[1.0, 3.0], [10.0, 30.0]]]))
+    tensor([[[-1.0000,  1.0000],
+             [-1.0000,  1.0000]]])
     """
     if use_input_stats:
         values = 1

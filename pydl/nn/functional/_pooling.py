@@ -32,7 +32,12 @@ def max_pool1d_with_indices(
     input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Pair:
-    """`max_pool1d` and the position of each result in its channel, int64."""
+    """`max_pool1d` and the position of each result in its channel, int64.
+
+    >>> import pydl
+    >>> pydl.nn.functional.max_pool1d_with_indices(pydl.tensor([[1.0, 3.0, 2.0, 5.0]]), 2)
+    (tensor([[3., 5.]]), tensor([[1, 3]]))
+    """
     return pydl.max_pool1d_with_indices(input, kernel_size, _stride(stride), padding, dilation, ceil_mode)
 
 
@@ -40,7 +45,13 @@ def max_pool2d_with_indices(
     input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Pair:
-    """`max_pool2d` and the position of each result in its channel, row-major, int64."""
+    """`max_pool2d` and the position of each result in its channel, row-major, int64.
+
+    >>> import pydl
+    >>> values, at = pydl.nn.functional.max_pool2d_with_indices(pydl.arange(16.0).reshape(1, 1, 4, 4), 2)
+    >>> at.tolist()
+    [[[[5, 7], [13, 15]]]]
+    """
     return _nn.max_pool2d_with_indices(input, kernel_size, _stride(stride), padding, dilation, ceil_mode)
 
 
@@ -48,7 +59,12 @@ def max_pool3d_with_indices(
     input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Pair:
-    """`max_pool3d` and the position of each result in its channel, row-major, int64."""
+    """`max_pool3d` and the position of each result in its channel, row-major, int64.
+
+    >>> import pydl
+    >>> pydl.nn.functional.max_pool3d_with_indices(pydl.arange(8.0).reshape(1, 2, 2, 2), 2)[1].item()
+    7
+    """
     return _nn.max_pool3d_with_indices(input, kernel_size, _stride(stride), padding, dilation, ceil_mode)
 
 
@@ -120,7 +136,12 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
-    """Means over windows that divide depth, height and width evenly into `output_size`; None keeps a size."""
+    """Means over windows that divide depth, height and width evenly into `output_size`; None keeps a size.
+
+    >>> import pydl
+    >>> pydl.nn.functional.adaptive_avg_pool3d(pydl.arange(8.0).reshape(1, 2, 2, 2), (2, 1, 1)).flatten()
+    tensor([1.5000, 5.5000])
+    """
     return _nn.adaptive_avg_pool3d(input, _output_size("adaptive_avg_pool3d", input, output_size, 3))
 
 
@@ -140,7 +161,12 @@ def adaptive_max_pool3d_with_indices(input: Tensor, output_size: Sizes, return_i
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Tensor | Pair:
-    """Maxima over windows that divide the length evenly into `output_size`; with `return_indices` also positions."""
+    """Maxima over windows that divide the length evenly into `output_size`; with `return_indices` also positions.
+
+    >>> import pydl
+    >>> pydl.nn.functional.adaptive_max_pool1d(pydl.tensor([[1.0, 3.0, 2.0, 5.0]]), 2)
+    tensor([[3., 5.]])
+    """
     pool = pydl.adaptive_max_pool1d if return_indices else _nn._adaptive_max_pool1d
     return pool(input, _output_size("adaptive_max_pool1d", input, output_size, 1))
 
@@ -157,7 +183,12 @@ def adaptive_max_pool2d(input: Tensor, output_size: Sizes, return_indices: bool 
 
 
 def adaptive_max_pool3d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Tensor | Pair:
-    """Maxima over windows that divide depth, height and width evenly into `output_size`; None keeps a size."""
+    """Maxima over windows that divide depth, height and width evenly into `output_size`; None keeps a size.
+
+    >>> import pydl
+    >>> pydl.nn.functional.adaptive_max_pool3d(pydl.arange(8.0).reshape(1, 2, 2, 2), (2, 1, 1)).flatten()
+    tensor([3., 7.])
+    """
     pool = _nn.adaptive_max_pool3d if return_indices else _nn._adaptive_max_pool3d
     return pool(input, _output_size("adaptive_max_pool3d", input, output_size, 3))
 
@@ -193,14 +224,24 @@ def lp_pool1d(
 def lp_pool2d(
     input: Tensor, norm_type: int | float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
 ) -> Tensor:
-    """The norm_type-norm of each window: (sum x^p)^(1/p)."""
+    """The norm_type-norm of each window: (sum x^p)^(1/p).
+
+    >>> import pydl
+    >>> pydl.nn.functional.lp_pool2d(pydl.tensor([[[3.0], [4.0]]]), 2, (2, 1)).item()
+    5.0
+    """
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool3d(
     input: Tensor, norm_type: int | float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
 ) -> Tensor:
-    """The norm_type-norm of each window: (sum x^p)^(1/p)."""
+    """The norm_type-norm of each window: (sum x^p)^(1/p).
+
+    >>> import pydl
+    >>> pydl.nn.functional.lp_pool3d(pydl.tensor([[[[3.0], [4.0]]]]), 2, (1, 2, 1)).item()
+    5.0
+    """
     return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -253,7 +294,13 @@ def max_unpool2d(
     input: Tensor, indices: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
-    """Zeros with the values of `input` at `indices`: the partial inverse of `max_pool2d`."""
+    """Zeros with the values of `input` at `indices`: the partial inverse of `max_pool2d`.
+
+    >>> import pydl
+    >>> pydl.nn.functional.max_unpool2d(pydl.tensor([[[5.0]]]), pydl.tensor([[[2]]]), 2)
+    tensor([[[0., 0.],
+             [5., 0.]]])
+    """
     return _nn.max_unpool2d(input, indices, _unpooled_size(input, kernel_size, stride, padding, output_size, 2))
 
 
@@ -261,5 +308,10 @@ def max_unpool3d(
     input: Tensor, indices: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
-    """Zeros with the values of `input` at `indices`: the partial inverse of `max_pool3d`."""
+    """Zeros with the values of `input` at `indices`: the partial inverse of `max_pool3d`.
+
+    >>> import pydl
+    >>> pydl.nn.functional.max_unpool3d(pydl.tensor([[[[5.0]]]]), pydl.tensor([[[[7]]]]), 2).flatten()
+    tensor([0., 0., 0., 0., 0., 0., 0., 5.])
+    """
     return _nn.max_unpool3d(input, indices, _unpooled_size(input, kernel_size, stride, padding, output_size, 3))

@@ -33,7 +33,12 @@ def mse_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """(x - t)^2, broadcast; times `weight`, whose sum then divides the mean."""
+    """(x - t)^2, broadcast; times `weight`, whose sum then divides the mean.
+
+    >>> import pydl
+    >>> pydl.nn.functional.mse_loss(pydl.tensor([1.0, 4.0]), pydl.tensor([1.0, 2.0]))
+    tensor(2.)
+    """
     reduction = resolve("mse_loss", reduction, size_average, reduce)
     check_tensors("mse_loss", input, target)
     warn_if_broadcast("mse_loss", input, target)
@@ -49,7 +54,12 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """|x - t|, broadcast; times `weight`, whose sum then divides the mean."""
+    """|x - t|, broadcast; times `weight`, whose sum then divides the mean.
+
+    >>> import pydl
+    >>> pydl.nn.functional.l1_loss(pydl.tensor([1.0, 4.0]), pydl.tensor([1.0, 2.0]))
+    tensor(1.)
+    """
     reduction = resolve("l1_loss", reduction, size_average, reduce)
     check_tensors("l1_loss", input, target)
     warn_if_broadcast("l1_loss", input, target)
@@ -64,7 +74,12 @@ def smooth_l1_loss(
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
-    """0.5 d^2 / beta where d = |x - t| < beta, else d - 0.5 beta (Girshick 2015)."""
+    """0.5 d^2 / beta where d = |x - t| < beta, else d - 0.5 beta (Girshick 2015).
+
+    >>> import pydl
+    >>> pydl.nn.functional.smooth_l1_loss(pydl.tensor([0.5, 4.0]), pydl.tensor([0.0, 0.0]), reduction="none")
+    tensor([0.1250, 3.5000])
+    """
     reduction = resolve("smooth_l1_loss", reduction, size_average, reduce)
     check_tensors("smooth_l1_loss", input, target)
     if beta < 0:
@@ -78,7 +93,12 @@ def smooth_l1_loss(
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    """0.5 d^2 where d = |x - t| < delta, else delta (d - 0.5 delta) (Huber 1964)."""
+    """0.5 d^2 where d = |x - t| < delta, else delta (d - 0.5 delta) (Huber 1964).
+
+    >>> import pydl
+    >>> pydl.nn.functional.huber_loss(pydl.tensor([0.5, 4.0]), pydl.tensor([0.0, 0.0]), reduction="none", delta=2.0)
+    tensor([0.1250, 6.0000])
+    """
     check_tensors("huber_loss", input, target)
     if delta <= 0:
         raise RuntimeError(f"huber_loss: expected delta > 0, got {delta}")
@@ -101,7 +121,12 @@ def kl_div(
     reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:
-    """t (log t - x) with `input` in log space, `target` too with `log_target`; "batchmean" is the definition's mean."""
+    """t (log t - x) with `input` in log space, `target` too with `log_target`; "batchmean" is the definition's mean.
+
+    >>> import pydl
+    >>> pydl.nn.functional.kl_div(pydl.tensor([[0.5, 0.5]]).log(), pydl.tensor([[1.0, 0.0]]), reduction="batchmean")
+    tensor(0.6931)
+    """
     reduction = resolve("kl_div", reduction, size_average, reduce)
     check_tensors("kl_div", input, target)
     if reduction == "mean":
@@ -127,7 +152,12 @@ def poisson_nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """exp(x) - t x, or x - t log(x + eps) without `log_input`; `full` adds Stirling's formula where t > 1."""
+    """exp(x) - t x, or x - t log(x + eps) without `log_input`; `full` adds Stirling's formula where t > 1.
+
+    >>> import pydl
+    >>> pydl.nn.functional.poisson_nll_loss(pydl.tensor([0.0]), pydl.tensor([3.0]))
+    tensor(1.)
+    """
     reduction = resolve("poisson_nll_loss", reduction, size_average, reduce)
     check_tensors("poisson_nll_loss", input, target)
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
@@ -149,6 +179,10 @@ def gaussian_nll_loss(
 
     `var` has the shape of `input`, or that shape with ones in it, or lacks its last dimension. The limit `eps` does not
     stop the gradient of `var`. Negative variances raise ValueError.
+
+    >>> import pydl
+    >>> pydl.nn.functional.gaussian_nll_loss(pydl.tensor([3.0]), pydl.tensor([1.0]), pydl.tensor([1.0]))
+    tensor(2.)
     """
     check_tensors("gaussian_nll_loss", input, target)
     if not isinstance(var, Tensor):
@@ -181,7 +215,12 @@ def hinge_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """x where t = 1, max(0, margin - x) where t = -1."""
+    """x where t = 1, max(0, margin - x) where t = -1.
+
+    >>> import pydl
+    >>> pydl.nn.functional.hinge_embedding_loss(pydl.tensor([0.5, 0.25]), pydl.tensor([1, -1]), reduction="none")
+    tensor([0.5000, 0.7500])
+    """
     reduction = resolve("hinge_embedding_loss", reduction, size_average, reduce)
     check_tensors("hinge_embedding_loss", input, target)
     apart = (margin - input).clamp(min=0).masked_fill(target == 1, 0.0)
@@ -197,7 +236,13 @@ def margin_ranking_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, -t (x1 - x2) + margin), t = 1 or -1."""
+    """max(0, -t (x1 - x2) + margin), t = 1 or -1.
+
+    >>> import pydl
+    >>> x1, x2 = pydl.tensor([3.0, 1.0]), pydl.tensor([1.0, 2.0])
+    >>> pydl.nn.functional.margin_ranking_loss(x1, x2, pydl.tensor([1, 1]), reduction="none")
+    tensor([0., 1.])
+    """
     reduction = resolve("margin_ranking_loss", reduction, size_average, reduce)
     check_tensors("margin_ranking_loss", input1, input2, target)
     if not input1.dim() == input2.dim() == target.dim():
@@ -217,7 +262,13 @@ def cosine_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """1 - cos(x1, x2) where t = 1, max(0, cos(x1, x2) - margin) where t = -1. Inputs (N, D) or (D)."""
+    """1 - cos(x1, x2) where t = 1, max(0, cos(x1, x2) - margin) where t = -1. Inputs (N, D) or (D).
+
+    >>> import pydl
+    >>> x1, x2 = pydl.tensor([[1.0, 0.0], [1.0, 0.0]]), pydl.tensor([[0.0, 2.0], [2.0, 0.0]])
+    >>> pydl.nn.functional.cosine_embedding_loss(x1, x2, pydl.tensor([1, -1]), reduction="none")
+    tensor([1., 1.])
+    """
     reduction = resolve("cosine_embedding_loss", reduction, size_average, reduce)
     check_tensors("cosine_embedding_loss", input1, input2, target)
     if target.dim() not in (0, 1) or any(x.dim() != target.dim() + 1 for x in (input1, input2)):
@@ -245,7 +296,13 @@ def triplet_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, |a - p|_p - |a - n|_p + margin); with `swap` the smaller of |a - n| and |p - n| (Balntas et al. 2016)."""
+    """max(0, |a - p|_p - |a - n|_p + margin); with `swap` the smaller of |a - n| and |p - n| (Balntas et al. 2016).
+
+    >>> import pydl
+    >>> anchor, near, far = pydl.tensor([[0.0, 0.0]]), pydl.tensor([[1.0, 0.0]]), pydl.tensor([[0.0, 1.5]])
+    >>> round(pydl.nn.functional.triplet_margin_loss(anchor, near, far).item(), 4)
+    0.5
+    """
     reduction = resolve("triplet_margin_loss", reduction, size_average, reduce)
     check_tensors("triplet_margin_loss", anchor, positive, negative)
     if margin <= 0:
