@@ -67,6 +67,13 @@ def load(f: str | os.PathLike[str] | IO[bytes], map_location: Any = None, *, wei
     Tensors that were tied come back as one tensor. `map_location` is the device they are put on. A file in another
     format raises RuntimeError; `weights_only` is there because PyTorch has it, and False raises, since a file that
     would have to be unpickled is not read.
+
+    >>> import io
+    >>> import pydl
+    >>> file = io.BytesIO()
+    >>> pydl.save({"epoch": 3, "weight": pydl.ones(2)}, file)
+    >>> pydl.load(io.BytesIO(file.getvalue()))
+    {'epoch': 3, 'weight': tensor([1., 1.])}
     """
     if not weights_only:
         raise NotImplementedError("load: expected weights_only=True, got False; pydl never unpickles a file")

@@ -152,6 +152,11 @@ def make_tensor(
 
     `noncontiguous` leaves gaps between the elements of the last dimension; `exclude_zero` replaces zeros by the
     smallest positive number.
+
+    >>> import pydl
+    >>> x = pydl.testing.make_tensor(2, 3, dtype=pydl.int64, low=1, high=3)
+    >>> x.shape, bool(((x == 1) | (x == 2)).all())
+    (pydl.Size([2, 3]), True)
     """
     size = list(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else list(shape)
     if noncontiguous and memory_format is not None:

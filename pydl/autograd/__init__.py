@@ -39,6 +39,12 @@ def backward(
     `grad_tensors` are the gradients that arrive at `tensors`; scalars need none. `create_graph` records the backward
     pass itself, for higher derivatives; `retain_graph` (by default: when it is recorded) keeps the graph for another
     pass.
+
+    >>> import pydl
+    >>> x = pydl.tensor(3.0, requires_grad=True)
+    >>> pydl.autograd.backward([x * x, 2 * x])
+    >>> x.grad
+    tensor(8.)
     """
     retain = create_graph if retain_graph is None else retain_graph
     _core._backward(tensors, grad_tensors, retain, create_graph, inputs)

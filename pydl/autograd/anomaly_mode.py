@@ -13,6 +13,13 @@ class set_detect_anomaly:
     """Switches anomaly detection on or off: at once, and for a block until its end.
 
     With `check_nan`, a NaN among the gradients is an error too.
+
+    >>> import pydl
+    >>> with pydl.autograd.set_detect_anomaly(True):
+    ...     print(pydl.is_anomaly_enabled())
+    True
+    >>> pydl.is_anomaly_enabled()
+    False
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
@@ -26,7 +33,17 @@ class set_detect_anomaly:
 
 
 class detect_anomaly:
-    """A block whose operations are recorded with their source lines, and whose backward passes refuse NaN."""
+    """A block whose operations are recorded with their source lines, and whose backward passes refuse NaN.
+
+    >>> import pydl
+    >>> x = pydl.tensor(-1.0, requires_grad=True)
+    >>> with pydl.autograd.detect_anomaly():
+    ...     try:
+    ...         x.sqrt().backward()
+    ...     except RuntimeError as error:
+    ...         print(str(error).splitlines()[0])
+    SqrtBackward0: expected finite gradients, got nan in output 0 of its backward
+    """
 
     def __init__(self, check_nan: bool = True) -> None:
         self._check_nan = check_nan

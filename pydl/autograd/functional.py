@@ -66,7 +66,12 @@ def _weights(v: Any, outputs: Any, name: str) -> _Tensors:
 def vjp(
     func: _Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """The outputs of `func`, and v times its Jacobian."""
+    """The outputs of `func`, and v times its Jacobian.
+
+    >>> import pydl
+    >>> pydl.autograd.functional.vjp(lambda x: x * x, pydl.tensor([1.0, 2.0]), pydl.tensor([1.0, 10.0]))
+    (tensor([1., 4.]), tensor([ 2., 40.]))
+    """
     with pydl.enable_grad():
         leaves = _leaves(inputs, create_graph)
         outputs = func(*leaves)
@@ -77,7 +82,12 @@ def vjp(
 def jvp(
     func: _Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """The outputs of `func`, and its Jacobian times v: the vjp's own derivative with respect to its weights."""
+    """The outputs of `func`, and its Jacobian times v: the vjp's own derivative with respect to its weights.
+
+    >>> import pydl
+    >>> pydl.autograd.functional.jvp(lambda x: x * x, pydl.tensor([1.0, 2.0]), pydl.tensor([1.0, 10.0]))
+    (tensor([1., 4.]), tensor([ 2., 40.]))
+    """
     with pydl.enable_grad():
         leaves = _leaves(inputs, create_graph)
         outputs = func(*leaves)
@@ -149,7 +159,13 @@ def hessian(
     vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:
-    """All second derivatives of a function with one scalar output; `vectorize` and the strategy as in `jacobian`."""
+    """All second derivatives of a function with one scalar output; `vectorize` and the strategy as in `jacobian`.
+
+    >>> import pydl
+    >>> pydl.autograd.functional.hessian(lambda x: (x**3).sum(), pydl.tensor([1.0, 2.0]))
+    tensor([[ 6.,  0.],
+            [ 0., 12.]])
+    """
     _check_strategy("hessian", "outer_jacobian_strategy", outer_jacobian_strategy)
 
     def gradient(*leaves: Tensor) -> _Tensors:
@@ -170,7 +186,12 @@ def _scalar_gradient(func: _Function, leaves: _Tensors, name: str, strict: bool)
 def vhp(
     func: _Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """The output of a scalar function, and v times its Hessian."""
+    """The output of a scalar function, and v times its Hessian.
+
+    >>> import pydl
+    >>> pydl.autograd.functional.vhp(lambda x: (x**3).sum(), pydl.tensor([1.0, 2.0]), pydl.tensor([1.0, 10.0]))
+    (tensor(9.), tensor([  6., 120.]))
+    """
     with pydl.enable_grad():
         leaves = _leaves(inputs, create_graph)
         output = func(*leaves)
@@ -182,5 +203,10 @@ def vhp(
 def hvp(
     func: _Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """The output of a scalar function, and its Hessian, which is symmetric, times v."""
+    """The output of a scalar function, and its Hessian, which is symmetric, times v.
+
+    >>> import pydl
+    >>> pydl.autograd.functional.hvp(lambda x: x[0] * x[1], pydl.tensor([1.0, 2.0]), pydl.tensor([1.0, 10.0]))
+    (tensor(2.), tensor([10.,  1.]))
+    """
     return vhp(func, inputs, v, create_graph, strict)

@@ -105,7 +105,13 @@ def gradgradcheck(
     rtol: float = 1e-3,
     raise_exception: bool = True,
 ) -> bool:
-    """Compares the second derivatives of `func` with finite differences of its first ones."""
+    """Compares the second derivatives of `func` with finite differences of its first ones.
+
+    >>> import pydl
+    >>> x = pydl.tensor([0.5, 1.0], dtype=pydl.float64, requires_grad=True)
+    >>> pydl.autograd.gradgradcheck(pydl.sin, x)
+    True
+    """
     arguments = _as_tuple(inputs)
 
     def outputs(own: Sequence[Any]) -> list[Tensor]:

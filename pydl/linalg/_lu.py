@@ -198,13 +198,26 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
 
 @takes_out
 def lu_factor(A: Tensor, *, pivot: bool = True) -> _Factors:
-    """A = P L U, packed: L below the diagonal, U on and above it, and the rows swapped at each step (from 1)."""
+    """A = P L U, packed: L below the diagonal, U on and above it, and the rows swapped at each step (from 1).
+
+    >>> import pydl
+    >>> pydl.linalg.lu_factor(pydl.tensor([[1.0, 2.0], [4.0, 4.0]])).pivots
+    tensor([2, 2], dtype=pydl.int32)
+    """
     return _Factors(lu_factor_ex(A, pivot=pivot, check_errors=pivot)[:2])
 
 
 @takes_out
 def lu(A: Tensor, *, pivot: bool = True) -> _PLU:
-    """P, L, U with A = P L U: a permutation, a unit lower and an upper triangular matrix."""
+    """P, L, U with A = P L U: a permutation, a unit lower and an upper triangular matrix.
+
+    >>> import pydl
+    >>> A = pydl.tensor([[1.0, 2.0], [4.0, 4.0]])
+    >>> P, L, U = pydl.linalg.lu(A)
+    >>> L, pydl.equal(P @ L @ U, A)
+    (tensor([[1.0000, 0.0000],
+            [0.2500, 1.0000]]), True)
+    """
     check_matrices("linalg.lu", A)
     LU, pivots = _eliminate(A, pivot)
     order = _permutation(pivots, A.size(-2))
@@ -233,7 +246,14 @@ def lu_unpack(
 
 @takes_out
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
-    """X in A X = B (left), X A = B, or the same with A^T (adjoint), from the factors that lu_factor gave."""
+    """X in A X = B (left), X A = B, or the same with A^T (adjoint), from the factors that lu_factor gave.
+
+    >>> import pydl
+    >>> LU, pivots = pydl.linalg.lu_factor(pydl.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    >>> pydl.linalg.lu_solve(LU, pivots, pydl.tensor([[2.0], [8.0]]))
+    tensor([[1.],
+            [2.]])
+    """
     check_square("linalg.lu_solve", LU)
     check_same_dtype("linalg.lu_solve", LU, B)
     if not left:

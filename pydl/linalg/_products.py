@@ -33,7 +33,13 @@ _Order = int | float | str | None
 def matrix_norm(
     A: Tensor, ord: _Order = "fro", dim: Sequence[int] = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
-    """Norms of the matrices in two dimensions: "fro", "nuc", inf, -inf, 1, -1, 2 or -2."""
+    """Norms of the matrices in two dimensions: "fro", "nuc", inf, -inf, 1, -1, 2 or -2.
+
+    >>> import pydl
+    >>> A = pydl.tensor([[3.0, 0.0], [4.0, 0.0]])
+    >>> pydl.linalg.matrix_norm(A), pydl.linalg.matrix_norm(A, 1)
+    (tensor(5.), tensor(7.))
+    """
     if dtype is not None:
         A = A.to(dtype)
     check_matrices("linalg.matrix_norm", A)
@@ -60,7 +66,13 @@ def matrix_norm(
 def norm(
     A: Tensor, ord: _Order = None, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
-    """The norm of vectors (one dimension) or matrices (two); without ord, the 2-norm of all the elements in dim."""
+    """The norm of vectors (one dimension) or matrices (two); without ord, the 2-norm of all the elements in dim.
+
+    >>> import pydl
+    >>> x = pydl.tensor([3.0, 4.0])
+    >>> pydl.linalg.norm(x), pydl.linalg.norm(x, 1)
+    (tensor(5.), tensor(7.))
+    """
     dims = [dim] if isinstance(dim, int) else None if dim is None else list(dim)
     if ord is None or (dims is not None and len(dims) == 1 and not isinstance(ord, str)):
         return vector_norm(A, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
@@ -79,7 +91,12 @@ def norm(
 
 @takes_out
 def cond(A: Tensor, p: _Order = None) -> Tensor:
-    """Condition numbers: the ratio of extreme singular values, or |A| |A^-1| in another norm; inf for singular A."""
+    """Condition numbers: the ratio of extreme singular values, or |A| |A^-1| in another norm; inf for singular A.
+
+    >>> import pydl
+    >>> pydl.linalg.cond(pydl.tensor([[4.0, 0.0], [0.0, 2.0]]), 1)
+    tensor(2.)
+    """
     check_matrices("linalg.cond", A)
     if p in (None, 2, -2):
         S = svdvals(A)
@@ -97,14 +114,25 @@ def cond(A: Tensor, p: _Order = None) -> Tensor:
 
 @takes_out
 def matrix_power(A: Tensor, n: int) -> Tensor:
-    """A square matrix to a power; negative powers are those of the inverse."""
+    """A square matrix to a power; negative powers are those of the inverse.
+
+    >>> import pydl
+    >>> pydl.linalg.matrix_power(pydl.tensor([[1.0, 1.0], [0.0, 1.0]]), -3)
+    tensor([[ 1., -3.],
+            [ 0.,  1.]])
+    """
     check_square("linalg.matrix_power", A)
     return _core.matrix_power(inv(A), -n) if n < 0 else _core.matrix_power(A, n)
 
 
 @takes_out
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
-    """The product of matrices (the first and last may be vectors), in the order of the fewest multiplications."""
+    """The product of matrices (the first and last may be vectors), in the order of the fewest multiplications.
+
+    >>> import pydl
+    >>> pydl.linalg.multi_dot([pydl.ones(2, 3), pydl.ones(3, 4), pydl.ones(4)])
+    tensor([12., 12.])
+    """
     tensors = list(tensors)
     if len(tensors) < 2:
         raise RuntimeError(f"linalg.multi_dot: expected at least two tensors, got {len(tensors)}")
@@ -186,24 +214,46 @@ def _exponential(A: Tensor) -> Tensor:
 
 
 def matrix_exp(A: Tensor) -> Tensor:
-    """The matrix exponential of square matrices."""
+    """The matrix exponential of square matrices.
+
+    >>> import pydl
+    >>> pydl.linalg.matrix_exp(pydl.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
     check_square("linalg.matrix_exp", A)
     return _Exponential.apply(A)
 
 
 @takes_out
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    """The dot products of vectors along dim."""
+    """The dot products of vectors along dim.
+
+    >>> import pydl
+    >>> pydl.linalg.vecdot(pydl.tensor([[1.0, 2.0], [3.0, 4.0]]), pydl.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
     return (x * y).sum(dim)
 
 
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """A view of the diagonals of matrices."""
+    """A view of the diagonals of matrices.
+
+    >>> import pydl
+    >>> pydl.linalg.diagonal(pydl.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
+    """
     return _core.diagonal(A, offset, dim1, dim2)
 
 
 def vander(x: Tensor, *, N: int | None = None) -> Tensor:
-    """Vandermonde matrices: the powers 0 to N - 1 of each element of vectors, in rows."""
+    """Vandermonde matrices: the powers 0 to N - 1 of each element of vectors, in rows.
+
+    >>> import pydl
+    >>> pydl.linalg.vander(pydl.tensor([2, 3]), N=3)
+    tensor([[1, 2, 4],
+            [1, 3, 9]])
+    """
     columns = x.size(-1) if N is None else N
     if columns <= 1 and N is not None and N <= 1:
         raise RuntimeError(f"linalg.vander: expected an N greater than 1, got {N}")

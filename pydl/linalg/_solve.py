@@ -75,7 +75,12 @@ class _Solve(Function):
 
 @takes_out
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> _InvEx:
-    """The inverses, NaN where there is none, and `info`: for each matrix 0, or the first zero pivot (from 1)."""
+    """The inverses, NaN where there is none, and `info`: for each matrix 0, or the first zero pivot (from 1).
+
+    >>> import pydl
+    >>> pydl.linalg.inv_ex(pydl.tensor([[[2.0]], [[0.0]]])).info
+    tensor([0, 1], dtype=pydl.int32)
+    """
     check_square("linalg.inv", A)
     X, info = _Inverse.apply(A)
     if check_errors:
@@ -97,7 +102,12 @@ def inv(A: Tensor) -> Tensor:
 
 @takes_out
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> _SolveEx:
-    """solve that reports singular matrices in `info`, as inv_ex does."""
+    """solve that reports singular matrices in `info`, as inv_ex does.
+
+    >>> import pydl
+    >>> pydl.linalg.solve_ex(pydl.tensor([[1.0, 0.0], [0.0, 0.0]]), pydl.tensor([2.0, 3.0])).info
+    tensor(2, dtype=pydl.int32)
+    """
     check_square("linalg.solve", A)
     if not isinstance(B, Tensor) or B.dim() == 0:
         raise ShapeError(f"linalg.solve: expected vectors or matrices as B, got {B!r}")
@@ -131,7 +141,12 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
 @takes_out
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
-    """The inverse of A as a map from its dimensions after `ind` to those before: tensordot's inverse."""
+    """The inverse of A as a map from its dimensions after `ind` to those before: tensordot's inverse.
+
+    >>> import pydl
+    >>> pydl.linalg.tensorinv(pydl.eye(6).reshape(6, 2, 3), ind=1).shape
+    pydl.Size([2, 3, 6])
+    """
     if ind <= 0:
         raise RuntimeError(f"linalg.tensorinv: expected a positive ind, got {ind}")
     rows, cols = A.shape[:ind], A.shape[ind:]
@@ -144,7 +159,12 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
 
 @takes_out
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
-    """X in tensordot(A, X, X.ndim) = B; `dims` of A are moved to its end before."""
+    """X in tensordot(A, X, X.ndim) = B; `dims` of A are moved to its end before.
+
+    >>> import pydl
+    >>> pydl.linalg.tensorsolve(pydl.eye(6).reshape(2, 3, 6), pydl.ones(2, 3))
+    tensor([1., 1., 1., 1., 1., 1.])
+    """
     if dims is not None:
         A = A.movedim(tuple(dims), tuple(range(A.dim() - len(dims), A.dim())))
     shape = A.shape[B.dim() :]
@@ -215,7 +235,13 @@ def det(A: Tensor) -> Tensor:
 
 @takes_out
 def slogdet(A: Tensor) -> _Slogdet:
-    """Sign and logarithm of the absolute value of the determinants: (0, -inf) for singular matrices."""
+    """Sign and logarithm of the absolute value of the determinants: (0, -inf) for singular matrices.
+
+    >>> import pydl
+    >>> sign, logarithm = pydl.linalg.slogdet(pydl.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    >>> sign, logarithm
+    (tensor(-1.), tensor(0.))
+    """
     check_square("linalg.slogdet", A)
     return _Slogdet(_LogDeterminant.apply(A))
 
@@ -257,7 +283,12 @@ class _Cholesky(Function):
 
 @takes_out
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> _CholeskyEx:
-    """cholesky, NaN where a matrix is not positive definite: `info` is the order of the first bad minor, else 0."""
+    """cholesky, NaN where a matrix is not positive definite: `info` is the order of the first bad minor, else 0.
+
+    >>> import pydl
+    >>> pydl.linalg.cholesky_ex(pydl.tensor([[[4.0]], [[-1.0]]])).info
+    tensor([0, 1], dtype=pydl.int32)
+    """
     check_square("linalg.cholesky", A)
     L, info = _Cholesky.apply(A.mT if upper else A)
     if check_errors:

@@ -69,6 +69,12 @@ def qr(A: Tensor, mode: str = "reduced") -> _QR:
     """Q, R with A = Q R: orthonormal columns, and an upper triangular matrix.
 
     "reduced" gives Q of min(m, n) columns, "complete" a square one, "r" an empty one.
+
+    >>> import pydl
+    >>> A = pydl.arange(6.0).reshape(3, 2)
+    >>> Q, R = pydl.linalg.qr(A)
+    >>> Q.shape, R.shape, pydl.allclose(Q @ R, A, atol=1e-5)
+    (pydl.Size([3, 2]), pydl.Size([2, 2]), True)
     """
     check_matrices("linalg.qr", A)
     if mode not in ("reduced", "complete", "r"):
@@ -100,7 +106,13 @@ def _reflectors(A: Tensor, tau: Tensor) -> list[tuple[Tensor, Tensor]]:
 
 @takes_out
 def householder_product(A: Tensor, tau: Tensor) -> Tensor:
-    """The first n columns of the product of the Householder reflectors below A's diagonal (LAPACK's orgqr)."""
+    """The first n columns of the product of the Householder reflectors below A's diagonal (LAPACK's orgqr).
+
+    >>> import pydl
+    >>> pydl.linalg.householder_product(pydl.tensor([[1.0], [0.5]]), pydl.tensor([1.6]))
+    tensor([[-0.6000],
+            [-0.8000]])
+    """
     check_matrices("linalg.householder_product", A)
     Q = _core.eye(*A.shape[-2:], dtype=A.dtype).expand(A.shape)
     for v, t in reversed(_reflectors(A, tau)):
@@ -168,7 +180,13 @@ def _sums(values: Tensor) -> Tensor:
 
 @takes_out
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> _SVD:
-    """U, S, Vh with A = U diag(S) Vh: orthonormal columns, singular values in descending order, orthonormal rows."""
+    """U, S, Vh with A = U diag(S) Vh: orthonormal columns, singular values in descending order, orthonormal rows.
+
+    >>> import pydl
+    >>> U, S, Vh = pydl.linalg.svd(pydl.tensor([[0.0, 2.0], [3.0, 0.0], [0.0, 0.0]]), full_matrices=False)
+    >>> S.round(decimals=4), U.shape
+    (tensor([3., 2.]), pydl.Size([3, 2]))
+    """
     check_matrices("linalg.svd", A)
     _refuse_driver("linalg.svd", driver)
     return _SVD(_SingularValues.apply(A, full_matrices))
@@ -176,7 +194,12 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
 
 @takes_out
 def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
-    """The singular values of matrices, in descending order."""
+    """The singular values of matrices, in descending order.
+
+    >>> import pydl
+    >>> pydl.linalg.svdvals(pydl.tensor([[0.0, 2.0], [3.0, 0.0]])).round(decimals=4)
+    tensor([3., 2.])
+    """
     check_matrices("linalg.svdvals", A)
     _refuse_driver("linalg.svdvals", driver)
     if A.requires_grad and _core.is_grad_enabled():
@@ -221,14 +244,25 @@ def _check_UPLO(op: str, UPLO: str) -> str:
 
 @takes_out
 def eigh(A: Tensor, UPLO: str = "L") -> _Eigh:
-    """Eigenvalues, ascending, and orthonormal eigenvectors of symmetric matrices, of which one triangle is read."""
+    """Eigenvalues, ascending, and orthonormal eigenvectors of symmetric matrices, of which one triangle is read.
+
+    >>> import pydl
+    >>> values, vectors = pydl.linalg.eigh(pydl.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    >>> values.round(decimals=4)
+    tensor([1., 3.])
+    """
     check_square("linalg.eigh", A)
     return _Eigh(_Eigenvalues.apply(A, _check_UPLO("linalg.eigh", UPLO)))
 
 
 @takes_out
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    """The eigenvalues of symmetric matrices, ascending."""
+    """The eigenvalues of symmetric matrices, ascending.
+
+    >>> import pydl
+    >>> pydl.linalg.eigvalsh(pydl.tensor([[2.0, 1.0], [1.0, 2.0]])).round(decimals=4)
+    tensor([1., 3.])
+    """
     check_square("linalg.eigvalsh", A)
     UPLO = _check_UPLO("linalg.eigvalsh", UPLO)
     if A.requires_grad and _core.is_grad_enabled():
@@ -265,7 +299,12 @@ def _threshold(A: Tensor, S: Tensor, atol: Any, rtol: Any) -> Tensor:
 
 @takes_out
 def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
-    """How many singular values exceed max(atol, rtol * the largest), or `tol`; rtol is eps * max(m, n) by default."""
+    """How many singular values exceed max(atol, rtol * the largest), or `tol`; rtol is eps * max(m, n) by default.
+
+    >>> import pydl
+    >>> pydl.linalg.matrix_rank(pydl.tensor([[1.0, 2.0], [2.0, 4.0]]))
+    tensor(1)
+    """
     check_matrices("linalg.matrix_rank", A)
     A = A.detach()
     S = eigvalsh(A).abs() if hermitian else svdvals(A)
@@ -308,7 +347,13 @@ def _pinv_backward(grad: Tensor, A: Tensor, P: Tensor) -> Tensor:
 
 @takes_out
 def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
-    """The Moore-Penrose inverse; singular values up to max(atol, rtol * the largest) count as 0 (`rcond` is rtol)."""
+    """The Moore-Penrose inverse; singular values up to max(atol, rtol * the largest) count as 0 (`rcond` is rtol).
+
+    >>> import pydl
+    >>> pydl.linalg.pinv(pydl.tensor([[2.0, 0.0], [0.0, 0.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.0000]])
+    """
     check_matrices("linalg.pinv", A)
     rtol = rcond if rtol is None else rtol
     if A.numel() == 0:
@@ -347,6 +392,10 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     Singular values up to rcond (eps * max(m, n) by default) times the largest count as 0. All drivers compute by SVD;
     as in PyTorch they tell which results beside the solution are filled: `residuals` (not by gelsy, the default),
     `rank` (not by gels), `singular_values` (by gelsd and gelss).
+
+    >>> import pydl
+    >>> pydl.linalg.lstsq(pydl.tensor([[1.0], [1.0]]), pydl.tensor([[1.0], [3.0]])).solution.round(decimals=4)
+    tensor([[2.]])
     """
     check_matrices("linalg.lstsq", A)
     check_same_dtype("linalg.lstsq", A, B)

@@ -42,13 +42,24 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
-    """U(a, b)."""
+    """U(a, b).
+
+    >>> import pydl
+    >>> weight = pydl.nn.init.uniform_(pydl.empty(100), 2.0, 3.0)
+    >>> bool(((weight >= 2) & (weight <= 3)).all())
+    True
+    """
     with pydl.no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
-    """N(mean, std^2)."""
+    """N(mean, std^2).
+
+    >>> import pydl
+    >>> round(pydl.nn.init.normal_(pydl.empty(300, 300), std=0.5).std().item(), 1)
+    0.5
+    """
     with pydl.no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
@@ -56,7 +67,12 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
 ) -> Tensor:
-    """N(mean, std^2) restricted to [a, b], by inversion of the distribution function."""
+    """N(mean, std^2) restricted to [a, b], by inversion of the distribution function.
+
+    >>> import pydl
+    >>> bool((pydl.nn.init.trunc_normal_(pydl.empty(1000), a=-0.5, b=0.5).abs() <= 0.5).all())
+    True
+    """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution may be incorrect.",
@@ -72,7 +88,12 @@ def trunc_normal_(
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """`val` everywhere."""
+    """`val` everywhere.
+
+    >>> import pydl
+    >>> pydl.nn.init.constant_(pydl.empty(3), 0.5)
+    tensor([0.5000, 0.5000, 0.5000])
+    """
     with pydl.no_grad():
         return tensor.fill_(val)
 
@@ -88,7 +109,13 @@ def zeros_(tensor: Tensor) -> Tensor:
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """1 on the diagonal of a matrix, 0 elsewhere."""
+    """1 on the diagonal of a matrix, 0 elsewhere.
+
+    >>> import pydl
+    >>> pydl.nn.init.eye_(pydl.empty(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     if tensor.dim() != 2:
         raise ValueError(f"eye_: expected a 2D tensor, got {list(tensor.shape)}")
     with pydl.no_grad():
@@ -96,7 +123,15 @@ def eye_(tensor: Tensor) -> Tensor:
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """A convolution weight (3 to 5 dimensions) that passes as many input channels through as it can, per group."""
+    """A convolution weight (3 to 5 dimensions) that passes as many input channels through as it can, per group.
+
+    >>> import pydl
+    >>> from pydl import nn
+    >>> conv = nn.Conv1d(2, 2, 3, padding=1, bias=False)
+    >>> x, _ = pydl.ones(1, 2, 5), nn.init.dirac_(conv.weight)
+    >>> pydl.equal(conv(x), x)
+    True
+    """
     if tensor.dim() not in (3, 4, 5):
         raise ValueError(f"dirac_: expected a 3D, 4D or 5D tensor, got {list(tensor.shape)}")
     out, in_, *kernel = tensor.shape
@@ -123,13 +158,23 @@ _calculate_fan_in_and_fan_out = _fans  # the name that PyTorch code calls it by
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
-    """U(-a, a), a = gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    """U(-a, a), a = gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+
+    >>> import pydl
+    >>> round(pydl.nn.init.xavier_uniform_(pydl.empty(200, 400)).abs().max().item(), 2)  # sqrt(6 / 600)
+    0.1
+    """
     bound = gain * math.sqrt(6.0 / sum(_fans(tensor, "xavier_uniform_")))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
-    """N(0, s^2), s = gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    """N(0, s^2), s = gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+
+    >>> import pydl
+    >>> round(pydl.nn.init.xavier_normal_(pydl.empty(200, 600)).std().item(), 2)  # sqrt(2 / 800)
+    0.05
+    """
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_fans(tensor, "xavier_normal_"))), generator)
 
 
@@ -150,7 +195,13 @@ def _is_empty(tensor: Tensor) -> bool:
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
 ) -> Tensor:
-    """U(-b, b), b = gain sqrt(3 / fan) (He et al. 2015); `a` is the slope of leaky_relu."""
+    """U(-b, b), b = gain sqrt(3 / fan) (He et al. 2015); `a` is the slope of leaky_relu.
+
+    >>> import pydl
+    >>> weight = pydl.empty(200, 600)
+    >>> round(pydl.nn.init.kaiming_uniform_(weight, nonlinearity="relu").abs().max().item(), 2)  # sqrt(6 / 600)
+    0.1
+    """
     if _is_empty(tensor):
         return tensor
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity, "kaiming_uniform_")
@@ -160,7 +211,13 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
 ) -> Tensor:
-    """N(0, s^2), s = gain / sqrt(fan) (He et al. 2015); `a` is the slope of leaky_relu."""
+    """N(0, s^2), s = gain / sqrt(fan) (He et al. 2015); `a` is the slope of leaky_relu.
+
+    >>> import pydl
+    >>> weight = pydl.empty(400, 200)
+    >>> round(pydl.nn.init.kaiming_normal_(weight, nonlinearity="relu").std().item(), 2)  # sqrt(2 / 200)
+    0.1
+    """
     if _is_empty(tensor):
         return tensor
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity, "kaiming_normal_"), generator)
@@ -170,6 +227,11 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     """A matrix with orthonormal rows or columns, whichever are fewer, times `gain` (Saxe et al. 2013).
 
     Dimensions after the first count as one.
+
+    >>> import pydl
+    >>> weight = pydl.nn.init.orthogonal_(pydl.empty(2, 3))
+    >>> pydl.allclose(weight @ weight.T, pydl.eye(2), atol=1e-5)
+    True
     """
     if tensor.dim() < 2:
         raise ValueError(f"orthogonal_: expected a tensor of at least 2 dimensions, got {list(tensor.shape)}")
@@ -189,7 +251,12 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
-    """N(0, std^2) with the fraction `sparsity` of every column set to zero (Martens 2010)."""
+    """N(0, std^2) with the fraction `sparsity` of every column set to zero (Martens 2010).
+
+    >>> import pydl
+    >>> (pydl.nn.init.sparse_(pydl.empty(10, 2), 0.3) == 0).sum(0)
+    tensor([3, 3])
+    """
     if tensor.dim() != 2:
         raise ValueError(f"sparse_: expected a 2D tensor, got {list(tensor.shape)}")
     rows, columns = tensor.shape

@@ -101,7 +101,14 @@ class _Uninitialized:
 
 
 class UninitializedParameter(_Uninitialized, Parameter):
-    """A parameter whose shape is not known yet, as lazy modules create it. Asking for its shape raises RuntimeError."""
+    """A parameter whose shape is not known yet, as lazy modules create it. Asking for its shape raises RuntimeError.
+
+    >>> import pydl
+    >>> from pydl import nn
+    >>> layer = nn.LazyLinear(3)
+    >>> type(layer.weight).__name__, layer(pydl.zeros(1, 2)).shape, layer.weight.shape
+    ('UninitializedParameter', pydl.Size([1, 3]), pydl.Size([3, 2]))
+    """
 
     _becomes = Parameter
 

@@ -42,6 +42,17 @@ class LRScheduler:
     """The base class: `get_lr` computes the rates of all groups for `last_epoch`.
 
     `last_epoch` is the epoch to resume after; the groups then need their "initial_lr".
+
+    >>> import pydl
+    >>> class Halving(pydl.optim.lr_scheduler.LRScheduler):
+    ...     def get_lr(self):
+    ...         return [lr * 0.5**self.last_epoch for lr in self.base_lrs]
+    >>> optimizer = pydl.optim.SGD([pydl.nn.Parameter(pydl.zeros(1))], lr=1.0)
+    >>> scheduler = Halving(optimizer)
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.5]
     """
 
     _is_initial = False

@@ -29,6 +29,13 @@ class Optimizer:
 
     A group is a dictionary in `param_groups` with the tensors under "params" and its options beside them, `defaults`
     where it does not say. `state` maps a parameter to the dictionary of what the algorithm remembers of it.
+
+    >>> import pydl
+    >>> from pydl import nn
+    >>> body, head = nn.Linear(2, 2), nn.Linear(2, 1)
+    >>> optimizer = pydl.optim.SGD([{"params": body.parameters(), "lr": 0.01}, {"params": head.parameters()}], lr=0.1)
+    >>> [group["lr"] for group in optimizer.param_groups]
+    [0.01, 0.1]
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:

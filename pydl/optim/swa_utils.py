@@ -24,7 +24,12 @@ _Lists = Callable[[list[Tensor], list[Tensor], Any], None]
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Tensor, Tensor, Any], Tensor]:
-    """average = decay * average + (1 - decay) * current."""
+    """average = decay * average + (1 - decay) * current.
+
+    >>> import pydl
+    >>> pydl.optim.swa_utils.get_ema_avg_fn(0.75)(pydl.tensor(4.0), pydl.tensor(8.0), 1)
+    tensor(5.)
+    """
     return _ema("get_ema_avg_fn", decay)
 
 
@@ -39,7 +44,12 @@ def _ema(op: str, decay: float) -> Callable[[Tensor, Tensor, Any], Tensor]:
 
 
 def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
-    """The plain mean of all weights that were given (Izmailov et al. 2018)."""
+    """The plain mean of all weights that were given (Izmailov et al. 2018).
+
+    >>> import pydl
+    >>> pydl.optim.swa_utils.get_swa_avg_fn()(pydl.tensor(1.0), pydl.tensor(4.0), 2)  # of three
+    tensor(2.)
+    """
 
     def swa_update(average: Tensor, current: Tensor, n_averaged: Any) -> Tensor:
         return average + (current - average) / (n_averaged + 1)
@@ -48,12 +58,26 @@ def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> _Lists:
-    """`get_ema_avg_fn` for lists of tensors, in place."""
+    """`get_ema_avg_fn` for lists of tensors, in place.
+
+    >>> import pydl
+    >>> average = pydl.tensor(4.0)
+    >>> pydl.optim.swa_utils.get_ema_multi_avg_fn(0.75)([average], [pydl.tensor(8.0)], 1)
+    >>> average
+    tensor(5.)
+    """
     return _in_place(_ema("get_ema_multi_avg_fn", decay))
 
 
 def get_swa_multi_avg_fn() -> _Lists:
-    """`get_swa_avg_fn` for lists of tensors, in place."""
+    """`get_swa_avg_fn` for lists of tensors, in place.
+
+    >>> import pydl
+    >>> average = pydl.tensor(1.0)
+    >>> pydl.optim.swa_utils.get_swa_multi_avg_fn()([average], [pydl.tensor(4.0)], 2)  # of three
+    >>> average
+    tensor(2.)
+    """
     return _in_place(get_swa_avg_fn())
 
 
@@ -127,6 +151,13 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
     """Computes the running statistics of the batch norms of `model` anew, as means over the batches of `loader`.
 
     A batch is the input, or a tuple or list that begins with it.
+
+    >>> import pydl
+    >>> from pydl import nn
+    >>> model = nn.Sequential(nn.BatchNorm1d(1))
+    >>> pydl.optim.swa_utils.update_bn([pydl.tensor([[1.0], [3.0]]), pydl.tensor([[5.0], [7.0]])], model)
+    >>> model[0].running_mean
+    tensor([4.])
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     if not norms:

@@ -20,6 +20,13 @@ class Tokenizer:
     `tokenizer(text)` gives a list of str, `encode` and `encode_batch` give indices, `decode` gives text again. A
     subclass defines `split` and, where tokens are not joined by a space, `joined`. Text may be str or UTF-8 bytes;
     malformed bytes raise a UnicodeDecodeError that names the place unless `errors` is "replace" or "ignore".
+
+    >>> import pydl
+    >>> class Fields(pydl.text.Tokenizer):
+    ...     def split(self, text):
+    ...         return text.split(";")
+    >>> Fields()("to be;or not")
+    ['to be', 'or not']
     """
 
     def __init__(self, vocab: Vocab | None = None, *, errors: str = "strict") -> None:

@@ -168,7 +168,15 @@ def checkpoint_sequential(
     use_reentrant: bool | None = None,
     preserve_rng_state: bool = True,
 ) -> Any:
-    """The functions or layers one after the other, in `segments` checkpoints; the last segment keeps its results."""
+    """The functions or layers one after the other, in `segments` checkpoints; the last segment keeps its results.
+
+    >>> import pydl
+    >>> from pydl import nn
+    >>> from pydl.utils.checkpoint import checkpoint_sequential
+    >>> layers, x = nn.Sequential(*(nn.Linear(2, 2) for _ in range(4))), pydl.ones(1, 2)
+    >>> pydl.equal(checkpoint_sequential(layers, 2, x, use_reentrant=False), layers(x))
+    True
+    """
     layers = list(functions)
     if not 1 <= segments <= len(layers):
         raise ValueError(f"checkpoint_sequential: expected 1 to {len(layers)} segments, got {segments}")

@@ -46,7 +46,13 @@ class Compose:
 
 
 class PILToTensor:
-    """An image of Pillow as a tensor (C, H, W): uint8, of mode 1 bool, I and I;16 int32, F float32."""
+    """An image of Pillow as a tensor (C, H, W): uint8, of mode 1 bool, I and I;16 int32, F float32.
+
+    >>> from PIL import Image
+    >>> from pydl.vision import transforms
+    >>> transforms.PILToTensor()(Image.new("RGB", (4, 2))).shape
+    pydl.Size([3, 2, 4])
+    """
 
     def __call__(self, pic: Any) -> Tensor:
         if not is_image(pic):
@@ -76,7 +82,15 @@ class ToTensor:
 
 
 class ConvertImageDtype:
-    """A uint8 tensor in [0, 255] as a floating point one in [0, 1]."""
+    """A uint8 tensor in [0, 255] as a floating point one in [0, 1].
+
+    Other dtypes raise TypeError.
+
+    >>> import pydl
+    >>> from pydl.vision import transforms
+    >>> transforms.ConvertImageDtype(pydl.float32)(pydl.tensor([[[0, 255]]], dtype=pydl.uint8))
+    tensor([[[0., 1.]]])
+    """
 
     def __init__(self, dtype: pydl.dtype) -> None:
         self.dtype = dtype

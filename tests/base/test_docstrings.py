@@ -52,7 +52,7 @@ EXAMPLES = [e for e in examples() if e.examples]
 
 
 def test_examples_are_found():
-    assert len(EXAMPLES) > 250
+    assert len(EXAMPLES) > 400
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.name)

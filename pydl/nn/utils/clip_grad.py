@@ -26,6 +26,12 @@ def get_total_norm(
     """The p-norm of all elements of all tensors, a scalar tensor; 0 without tensors.
 
     `foreach` is PyTorch's choice of implementation; there is only one here, and both answers mean it.
+
+    With `error_if_nonfinite`, a norm that is NaN or infinite raises RuntimeError.
+
+    >>> import pydl
+    >>> pydl.nn.utils.get_total_norm([pydl.tensor([3.0]), pydl.tensor([4.0])])
+    tensor(5.)
     """
     tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if not tensors:
@@ -46,7 +52,15 @@ def get_total_norm(
 def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
-    """Multiplies every gradient by max_norm / total_norm where that is below one."""
+    """Multiplies every gradient by max_norm / total_norm where that is below one.
+
+    >>> import pydl
+    >>> weight = pydl.nn.Parameter(pydl.zeros(2))
+    >>> weight.grad = pydl.tensor([3.0, 4.0])
+    >>> pydl.nn.utils.clip_grads_with_norm_(weight, 1.0, pydl.tensor(10.0))
+    >>> weight.grad
+    tensor([0.3000, 0.4000])
+    """
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     _core.scale_all_(_gradients(parameters), factor.item())
 
@@ -89,7 +103,15 @@ def clip_grad_norm(
 def clip_grad_value_(
     parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
 ) -> None:
-    """Limits every element of every gradient to [-clip_value, clip_value]."""
+    """Limits every element of every gradient to [-clip_value, clip_value].
+
+    >>> import pydl
+    >>> weight = pydl.nn.Parameter(pydl.zeros(2))
+    >>> weight.grad = pydl.tensor([-3.0, 0.5])
+    >>> pydl.nn.utils.clip_grad_value_(weight, 1.0)
+    >>> weight.grad
+    tensor([-1.0000,  0.5000])
+    """
     clip_value = float(clip_value)
     with pydl.no_grad():
         for gradient in _gradients(parameters):

@@ -39,7 +39,14 @@ def fuse_conv_bn_eval(conv: _Layer, bn: Any, transpose: bool = False) -> _Layer:
 
 
 def fuse_linear_bn_eval(linear: _Layer, bn: Any) -> _Layer:
-    """One linear layer that computes ``bn(linear(x))``. Both must be in evaluation mode."""
+    """One linear layer that computes ``bn(linear(x))``. Both must be in evaluation mode.
+
+    >>> import pydl
+    >>> from pydl import nn
+    >>> linear, bn, x = nn.Linear(3, 4).eval(), nn.BatchNorm1d(4).eval(), pydl.randn(2, 3)
+    >>> pydl.allclose(nn.utils.fuse_linear_bn_eval(linear, bn)(x), bn(linear(x)), atol=1e-5)
+    True
+    """
     if bn.num_features not in (1, linear.out_features):
         raise AssertionError(
             f"fuse_linear_bn_eval: expected a batch norm of {linear.out_features} features or 1, got {bn.num_features}"

@@ -26,7 +26,15 @@ _cache: dict[tuple[int, str], Tensor] | None = None  # by module and name, insid
 
 @contextmanager
 def cached() -> Iterator[None]:
-    """Computes every parametrized tensor once, at its first use inside."""
+    """Computes every parametrized tensor once, at its first use inside.
+
+    >>> from pydl import nn
+    >>> from pydl.nn.utils import parametrize
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> with parametrize.cached():
+    ...     print(layer.weight is layer.weight)
+    True
+    """
     global _cache
     before, _cache = _cache, {} if _cache is None else _cache
     try:
@@ -129,7 +137,6 @@ def register_parametrization(
     A `right_inverse` of the parametrization gives the original, or a tuple of originals, to start from. Unless
     `unsafe`, the parametrized tensor has the shape of the tensor.
 
-    >>> import pydl
     >>> from pydl import nn
     >>> class Symmetric(nn.Module):
     ...     def forward(self, x):
@@ -163,7 +170,14 @@ def register_parametrization(
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
-    """Whether the module has a parametrized tensor, or the one of that name is."""
+    """Whether the module has a parametrized tensor, or the one of that name is.
+
+    >>> from pydl import nn
+    >>> from pydl.nn.utils import parametrizations, parametrize
+    >>> layer = parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> parametrize.is_parametrized(layer), parametrize.is_parametrized(layer, "bias")
+    (True, False)
+    """
     parametrizations = module.__dict__.get("parametrizations")
     if not isinstance(parametrizations, ModuleDict):
         return False
@@ -171,7 +185,14 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
 
 
 def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
-    """Makes the tensor an ordinary one again: with the value that it has or, else, with its original's."""
+    """Makes the tensor an ordinary one again: with the value that it has or, else, with its original's.
+
+    >>> from pydl import nn
+    >>> from pydl.nn.utils import parametrizations, parametrize
+    >>> layer = parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> [name for name, _ in parametrize.remove_parametrizations(layer, "weight").named_parameters()]
+    ['bias', 'weight']
+    """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"remove_parametrizations: expected a parametrized tensor, got {tensor_name!r}")
     originals = module.parametrizations[tensor_name]

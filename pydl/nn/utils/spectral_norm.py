@@ -77,7 +77,13 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
-    """Makes the weight a parameter again, with the value that it has."""
+    """Makes the weight a parameter again, with the value that it has.
+
+    >>> from pydl import nn
+    >>> layer = nn.utils.remove_spectral_norm(nn.utils.spectral_norm(nn.Linear(2, 3)))
+    >>> [name for name, _ in layer.named_parameters()]
+    ['bias', 'weight']
+    """
     for key in _hooks_of(module, name):
         hook, _ = module._hooks.forward_pre.pop(key)
         weight = hook.weight(module, 0).detach()

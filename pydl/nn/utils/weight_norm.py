@@ -69,7 +69,13 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
 
 def remove_weight_norm(module: Module, name: str = "weight") -> Module:
-    """Makes the weight a parameter again, with the value that it has."""
+    """Makes the weight a parameter again, with the value that it has.
+
+    >>> from pydl import nn
+    >>> layer = nn.utils.remove_weight_norm(nn.utils.weight_norm(nn.Linear(2, 3)))
+    >>> [name for name, _ in layer.named_parameters()]
+    ['bias', 'weight']
+    """
     for key in _hooks_of(module, name):
         hook, _ = module._hooks.forward_pre.pop(key)
         weight = hook.weight(module).detach()

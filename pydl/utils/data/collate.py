@@ -64,7 +64,13 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
 
 def default_convert(data: Any) -> Any:
-    """The sample itself with arrays as tensors: what a loader without batches returns."""
+    """The sample itself with arrays as tensors: what a loader without batches returns.
+
+    >>> import numpy
+    >>> import pydl
+    >>> pydl.utils.data.default_convert({"image": numpy.ones(2), "name": "cat"})
+    {'image': tensor([1., 1.], dtype=pydl.float64), 'name': 'cat'}
+    """
     if isinstance(data, Tensor | str | bytes):
         return data
     if isinstance(data, np.ndarray | np.generic):

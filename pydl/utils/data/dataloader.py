@@ -35,7 +35,12 @@ FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "pers
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """What `get_worker_info` tells inside a worker: its number, how many there are, its own seed in this epoch."""
+    """What `get_worker_info` tells inside a worker: its number, how many there are, its own seed in this epoch.
+
+    >>> from pydl.utils.data import DataLoader, get_worker_info
+    >>> list(DataLoader(range(3), num_workers=1, collate_fn=lambda batch: get_worker_info().id))
+    [0, 0, 0]
+    """
 
     id: int
     num_workers: int
@@ -47,7 +52,14 @@ _this_thread = threading.local()
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """The worker that calls, None outside of workers."""
+    """The worker that calls, None outside of workers.
+
+    >>> from pydl.utils.data import DataLoader, get_worker_info
+    >>> list(DataLoader(range(4), num_workers=2, collate_fn=lambda batch: get_worker_info().num_workers))
+    [2, 2, 2, 2]
+    >>> get_worker_info() is None
+    True
+    """
     return getattr(_this_thread, "info", None)
 
 

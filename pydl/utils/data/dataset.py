@@ -31,6 +31,15 @@ class Dataset(Generic[T]):
     The loader asks for a whole batch at once where a data set offers it: `__getitems__(indices)` returns a list of
     samples; `__getbatch__(indices)` returns what `default_collate` would make of them, and serves when that is the
     loader's collation.
+
+    >>> from pydl.utils.data import DataLoader, Dataset
+    >>> class Squares(Dataset):
+    ...     def __getitem__(self, index):
+    ...         return index * index
+    ...     def __len__(self):
+    ...         return 4
+    >>> list(DataLoader(Squares(), batch_size=4))
+    [tensor([0, 1, 4, 9])]
     """
 
     def __getitem__(self, index: Any) -> T:
@@ -41,7 +50,15 @@ class Dataset(Generic[T]):
 
 
 class IterableDataset(Dataset[T], Iterable[T]):
-    """Samples one after another: subclasses define `__iter__`."""
+    """Samples one after another: subclasses define `__iter__`.
+
+    >>> from pydl.utils.data import DataLoader, IterableDataset
+    >>> class Countdown(IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter([3, 2, 1])
+    >>> list(DataLoader(Countdown(), batch_size=2))
+    [tensor([3, 2]), tensor([1])]
+    """
 
     def __add__(self, other: Dataset[Any]) -> ChainDataset:
         return ChainDataset([self, other])
@@ -88,7 +105,12 @@ def positions(indices: Sequence[int], length: int) -> Tensor:
 
 
 class StackDataset(Dataset[Any]):
-    """Sample i is the tuple, or the dict by keyword, of the i-th samples of several data sets of one length."""
+    """Sample i is the tuple, or the dict by keyword, of the i-th samples of several data sets of one length.
+
+    >>> from pydl.utils.data import StackDataset
+    >>> StackDataset(image=[10, 20], label=[0, 1])[1]
+    {'image': 20, 'label': 1}
+    """
 
     def __init__(self, *args: Dataset[Any], **kwargs: Dataset[Any]) -> None:
         if args and kwargs:
@@ -133,7 +155,12 @@ def samples(dataset: Dataset[Any], indices: Sequence[int]) -> list[Any]:
 
 
 class ConcatDataset(Dataset[T]):
-    """The samples of several data sets, one behind the other."""
+    """The samples of several data sets, one behind the other.
+
+    >>> from pydl.utils.data import ConcatDataset
+    >>> list(ConcatDataset([[1, 2], [3]]))
+    [1, 2, 3]
+    """
 
     def __init__(self, datasets: Iterable[Dataset[T]]) -> None:
         self.datasets = list(datasets)
@@ -158,7 +185,15 @@ class ConcatDataset(Dataset[T]):
 
 
 class ChainDataset(IterableDataset[Any]):
-    """The samples of several iterable data sets, one after the other."""
+    """The samples of several iterable data sets, one after the other.
+
+    >>> from pydl.utils.data import ChainDataset, IterableDataset
+    >>> class Count(IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter(range(2))
+    >>> list(ChainDataset([Count(), Count()]))
+    [0, 1, 0, 1]
+    """
 
     def __init__(self, datasets: Iterable[Dataset[Any]]) -> None:
         self.datasets = datasets
@@ -178,7 +213,12 @@ class ChainDataset(IterableDataset[Any]):
 
 
 class Subset(Dataset[T]):
-    """The samples of a data set at the given indices."""
+    """The samples of a data set at the given indices.
+
+    >>> from pydl.utils.data import Subset
+    >>> list(Subset([10, 20, 30], [2, 0]))
+    [30, 10]
+    """
 
     def __init__(self, dataset: Dataset[T], indices: Sequence[int]) -> None:
         overridden = type(self).__getitem__ is not Subset.__getitem__

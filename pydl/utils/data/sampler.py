@@ -24,14 +24,27 @@ def _checked_count(op: str, name: str, value: Any) -> int:
 
 
 class Sampler(Generic[T]):
-    """Indices of samples: subclasses define `__iter__`, and `__len__` where it is known."""
+    """Indices of samples: subclasses define `__iter__`, and `__len__` where it is known.
+
+    >>> from pydl.utils.data import DataLoader, Sampler
+    >>> class Backwards(Sampler):
+    ...     def __iter__(self):
+    ...         return iter([2, 1, 0])
+    >>> [batch.item() for batch in DataLoader([10, 20, 30], sampler=Backwards())]
+    [30, 20, 10]
+    """
 
     def __iter__(self) -> Iterator[T]:
         raise NotImplementedError
 
 
 class SequentialSampler(Sampler[int]):
-    """All indices in ascending order."""
+    """All indices in ascending order.
+
+    >>> import pydl
+    >>> list(pydl.utils.data.SequentialSampler([10, 20, 30]))
+    [0, 1, 2]
+    """
 
     def __init__(self, data_source: Sized) -> None:
         self.data_source = data_source
@@ -91,7 +104,12 @@ def _fresh_seed(generator: Generator | None = None) -> int:
 
 
 class SubsetRandomSampler(Sampler[int]):
-    """The given indices in random order."""
+    """The given indices in random order.
+
+    >>> import pydl
+    >>> sorted(pydl.utils.data.SubsetRandomSampler([4, 8, 2]))
+    [2, 4, 8]
+    """
 
     def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
         self.indices = indices
