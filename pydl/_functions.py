@@ -235,6 +235,5 @@ def _norm(
     return norm(self, p, dim, keepdim, dtype=dtype)
 
 
-Tensor.norm = _norm
-Tensor.unique = unique
-Tensor.unique_consecutive = unique_consecutive
+for _name, _method in {"norm": _norm, "unique": unique, "unique_consecutive": unique_consecutive}.items():
+    setattr(Tensor, _name, _method)

@@ -55,7 +55,7 @@ def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
 
 
 def _polygamma(self: Tensor, n: int) -> Tensor:
-    return pydl.polygamma(n, self)
+    return _core._polygamma(self, n)
 
 
 def _layout(self: Tensor) -> Any:
@@ -99,12 +99,15 @@ def install() -> None:
         setattr(Tensor, f"{name}_", _in_place(name))
     for name in _NEVER.split():
         setattr(Tensor, name, False)
-    Tensor.__array_wrap__ = _array_wrap
-    Tensor.where = _named(_where, "where", "This tensor where condition holds, other elsewhere.")
-    Tensor.polygamma = _named(_polygamma, "polygamma", "The n-th derivative of digamma.")
-    Tensor.is_sparse = property(_core._is_sparse, doc="Is the tensor row-sparse, as gradients of embeddings may be?")
-    Tensor.layout = property(_layout, doc="How the values are kept: pydl.strided or pydl.sparse_coo.")
-    Tensor.real = property(_real, doc="The tensor itself: it is real.")
-    Tensor.is_pinned = _named(lambda self: False, "is_pinned", "Always False: there is no device to copy to.")
-    Tensor.is_shared = _named(lambda self: False, "is_shared", "Always False: memory is this process's own.")
+    for name, member in {
+        "__array_wrap__": _array_wrap,
+        "where": _named(_where, "where", "This tensor where condition holds, other elsewhere."),
+        "polygamma": _named(_polygamma, "polygamma", "The n-th derivative of digamma."),
+        "is_sparse": property(_core._is_sparse, doc="Is the tensor row-sparse, as gradients of embeddings may be?"),
+        "layout": property(_layout, doc="How the values are kept: pydl.strided or pydl.sparse_coo."),
+        "real": property(_real, doc="The tensor itself: it is real."),
+        "is_pinned": _named(lambda self: False, "is_pinned", "Always False: there is no device to copy to."),
+        "is_shared": _named(lambda self: False, "is_shared", "Always False: memory is this process's own."),
+    }.items():
+        setattr(Tensor, name, member)
     copyreg.pickle(Tensor, _reduced)
