@@ -4,8 +4,10 @@ from pydl.nn import attention, functional, init, modules, utils
 from pydl.nn.modules import *
 from pydl.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
-__all__ = [
-    "Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "attention", "functional", "init",
-    "modules", "utils",
-]
-__all__ += modules.__all__
+MYPY = False
+if not MYPY:  # mypy does not follow the sum, and without it takes what is imported above
+    __all__ = [
+        "Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "attention", "functional", "init",
+        "modules", "utils",
+    ]
+    __all__ += modules.__all__
