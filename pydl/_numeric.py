@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from pydl import _core
 from pydl._core import Tensor
-from pydl._results import return_type, takes_out
+from pydl._results import Result, return_type, takes_out
 
 _Histogram = return_type("histogram", "hist", "bin_edges")
 _HistogramDD = return_type("histogramdd", "hist", "bin_edges")
@@ -69,7 +70,7 @@ def histogram(
     range: Sequence[float] | None = None,
     weight: Tensor | None = None,
     density: bool = False,
-) -> _Histogram:
+) -> Result:
     """(hist, bin_edges): how many elements fall in each of `bins` equal bins over range, or between the edges given.
 
     >>> import pydl
@@ -88,14 +89,14 @@ def histogramdd(
     range: Sequence[float] | None = None,
     weight: Tensor | None = None,
     density: bool = False,
-) -> _HistogramDD:
+) -> Result:
     """(hist, bin_edges): counts of points, the last dimension of input, in the cells of a grid."""
     _check("histogramdd", input)
     points = input.reshape(-1, input.size(-1))
-    each = [bins] * points.size(1) if isinstance(bins, int) else list(bins)
+    each: list[Any] = [bins] * points.size(1) if isinstance(bins, int) else list(bins)
     if len(each) != points.size(1):
         raise RuntimeError(f"histogramdd: expected bins for {points.size(1)} dimensions, got {len(each)}")
-    limits = [None] * len(each) if range is None else [range[2 * d : 2 * d + 2] for d, _ in enumerate(each)]
+    limits: list[Any] = [None] * len(each) if range is None else [range[2 * d : 2 * d + 2] for d, _ in enumerate(each)]
     edges = [_edges(x, b, r) for x, b, r in zip(points.unbind(1), each, limits, strict=True)]
     return _HistogramDD((_count(points, edges, weight, density), tuple(edges)))
 
@@ -142,8 +143,11 @@ def gradient(
     if edge_order not in (1, 2):
         raise RuntimeError(f"gradient: expected edge_order 1 or 2, got {edge_order}")
     dims = list(range(input.dim())) if dim is None else [dim] if isinstance(dim, int) else list(dim)
-    alone = isinstance(spacing, int | float) or (isinstance(spacing, Tensor) and spacing.dim() == 0)
-    steps = [spacing] * len(dims) if alone else list(spacing)
+    steps: list[Any]
+    if isinstance(spacing, int | float) or (isinstance(spacing, Tensor) and spacing.dim() == 0):
+        steps = [spacing] * len(dims)
+    else:
+        steps = list(spacing)
     if len(steps) != len(dims):
         raise RuntimeError(f"gradient: expected a spacing for each of {len(dims)} dimensions, got {len(steps)}")
     x = input if input.is_floating_point() else input.to(_core.get_default_dtype())
@@ -159,7 +163,7 @@ def gradient(
 
 
 @takes_out
-def frexp(input: Tensor) -> _Frexp:
+def frexp(input: Tensor) -> Result:
     """(mantissa, exponent) with input = mantissa * 2^exponent, 0.5 <= |mantissa| < 1; exponent 0 for 0, inf and NaN."""
     _check("frexp", input)
     plain = input.detach().abs().double()

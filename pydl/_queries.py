@@ -99,7 +99,7 @@ def typename(obj: Any) -> str:
 
 # ---- Settings that change nothing here -------------------------------------------------------------------------------
 
-_settings = {"deterministic": False, "precision": "highest"}
+_settings: dict[str, Any] = {"deterministic": False, "precision": "highest"}
 
 
 def get_default_device() -> _core.device:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydl import _core
 from pydl._core import Tensor
 
 
-class _Result(tuple):
+class Result(tuple[Any, ...]):
+    """A tuple whose items have names, those of the class that `return_type` made."""
+
     __slots__ = ()
     _fields: tuple[str, ...] = ()
 
-    def __new__(cls, items: Iterable[Any]) -> _Result:
-        return super().__new__(cls, items)
+    if TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any: ...
 
     def __repr__(self) -> str:
         items = ", ".join(f"{name}={item!r}" for name, item in zip(self._fields, self, strict=True))
@@ -26,10 +28,10 @@ class _Result(tuple):
         return tuple, (tuple(self),)
 
 
-def return_type(name: str, *fields: str) -> type[_Result]:
+def return_type(name: str, *fields: str) -> type[Result]:
     """A tuple type whose items have names; like those of the compiled operators it is made from one iterable."""
     properties = {field: property(itemgetter(i)) for i, field in enumerate(fields)}
-    return type(name, (_Result,), {"__slots__": (), "_fields": fields, **properties})
+    return type(name, (Result,), {"__slots__": (), "_fields": fields, **properties})
 
 
 def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import pydl
 from pydl import Tensor
+from pydl._sparse import sparse_coo_tensor
 
 __all__ = ["load", "save"]
 
@@ -167,8 +168,8 @@ class _Flattener:
 
 
 def _sparse(parts: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor:
-    return pydl.sparse_coo_tensor(tensors[parts["indices"]], tensors[parts["values"]], parts["size"],
-                                  is_coalesced=parts["coalesced"])
+    return sparse_coo_tensor(tensors[parts["indices"]], tensors[parts["values"]], parts["size"],
+                             is_coalesced=parts["coalesced"])
 
 
 def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:

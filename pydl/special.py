@@ -7,7 +7,7 @@ from typing import Any
 
 from pydl import _core
 from pydl._core import Tensor, digamma, erf, erfc, erfinv, exp2, expit, expm1, i0, log1p, logit, round, sinc, xlogy
-from pydl._core.special import i0e, i1, i1e, ndtr, xlog1py
+from pydl._core import special as _special
 from pydl._numeric import mvlgamma, polygamma
 from pydl._results import takes_out
 
@@ -17,6 +17,7 @@ __all__ = [
     "polygamma", "psi", "round", "sinc", "softmax", "spherical_bessel_j0", "xlog1py", "xlogy",
 ]  # fmt: skip
 
+i0e, i1, i1e, ndtr, xlog1py = _special.i0e, _special.i1, _special.i1e, _special.ndtr, _special.xlog1py
 gammaln = _core.lgamma
 psi = _core.digamma
 logsumexp = _core.logsumexp

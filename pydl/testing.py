@@ -158,7 +158,7 @@ def make_tensor(
     >>> x.shape, bool(((x == 1) | (x == 2)).all())
     (pydl.Size([2, 3]), True)
     """
-    size = list(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else list(shape)
+    size: list[Any] = list(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else list(shape)
     if noncontiguous and memory_format is not None:
         raise ValueError("make_tensor: expected one of noncontiguous and memory_format, got both")
     default = (

@@ -130,5 +130,4 @@ def gradgradcheck(
             grads = pydl.autograd.grad(outputs(own), leaves, weights, create_graph=True, allow_unused=True)
         return tuple(pydl.zeros_like(x) if g is None else g for x, g in zip(leaves, grads, strict=True))
 
-    options = {"eps": eps, "atol": atol, "rtol": rtol, "raise_exception": raise_exception}
-    return gradcheck(gradients, (*arguments, *seeds), **options)
+    return gradcheck(gradients, (*arguments, *seeds), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception)

@@ -7,7 +7,7 @@ sees `jax`, `jnp` and `lax` and is compiled. All see the case's inputs by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from timeit import Timer
@@ -73,7 +73,7 @@ class Case:
     unit: str = "s"  # or "bytes", where a statement's timer measures memory
     tolerance: float = 1e-4  # of the largest value: how far results may differ
     # Competitors beyond the statements above, by name; a factory returns None where the library cannot take part.
-    setups: dict[str, Callable[[], Statement | None]] = field(default_factory=dict)
+    setups: Mapping[str, Callable[[], Statement | None]] = field(default_factory=dict)
 
     @property
     def bytes(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pydl._core import Tensor
-from pydl._results import return_type, takes_out
+from pydl._results import Result, return_type, takes_out
 from pydl.linalg import _lu, _spectral
 from pydl.linalg._lu import lu_unpack
 from pydl.linalg._products import matrix_exp
@@ -32,13 +32,13 @@ def cholesky(input: Tensor, upper: bool = False) -> Tensor:
 
 
 @takes_out
-def qr(input: Tensor, some: bool = True) -> _QR:
+def qr(input: Tensor, some: bool = True) -> Result:
     """Q, R with input = Q R; Q is square with some=False."""
     return _QR(_spectral.qr(input, "reduced" if some else "complete"))
 
 
 @takes_out
-def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> _SVD:
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Result:
     """U, S, V with input = U diag(S) V^T; zeros in the place of vectors that are not computed."""
     if compute_uv:
         U, S, Vh = _spectral.svd(input, not some)
@@ -56,7 +56,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 @takes_out
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
-) -> _TriangularSolve:
+) -> Result:
     """X in A X = b (or A^T X = b), and a copy of A."""
     factor, is_upper = (A.mT, not upper) if transpose else (A, upper)
     solution = _lu.solve_triangular(factor, b, upper=is_upper, unitriangular=unitriangular)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydl import _core
 from pydl._core import ShapeError, Tensor
 from pydl._functions import broadcast_shapes
-from pydl._results import return_type, takes_out
+from pydl._results import Result, return_type, takes_out
 from pydl.autograd import Function
 from pydl.linalg._lapack import check_info, check_matrices, check_same_dtype, check_square, flat_batch
 
@@ -180,7 +180,7 @@ def _factors(A: Tensor, LU: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @takes_out
-def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> _FactorsEx:
+def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Result:
     """lu_factor that reports in `info`, for each matrix, the first zero pivot (from 1; 0: there is none)."""
     check_matrices("linalg.lu_factor", A)
     LU, pivots = _eliminate(A, pivot)
@@ -197,7 +197,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
 
 
 @takes_out
-def lu_factor(A: Tensor, *, pivot: bool = True) -> _Factors:
+def lu_factor(A: Tensor, *, pivot: bool = True) -> Result:
     """A = P L U, packed: L below the diagonal, U on and above it, and the rows swapped at each step (from 1).
 
     >>> import pydl
@@ -208,7 +208,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> _Factors:
 
 
 @takes_out
-def lu(A: Tensor, *, pivot: bool = True) -> _PLU:
+def lu(A: Tensor, *, pivot: bool = True) -> Result:
     """P, L, U with A = P L U: a permutation, a unit lower and an upper triangular matrix.
 
     >>> import pydl
@@ -231,7 +231,7 @@ def _permutation_matrix(order: Tensor, like: Tensor) -> Tensor:
 
 def lu_unpack(
     LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> Result:
     """P, L, U of what lu_factor packed; the parts not asked for are empty."""
     m, n = LU_data.shape[-2:]
     k = min(m, n)

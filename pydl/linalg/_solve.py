@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pydl import _core
 from pydl._core import ShapeError, Tensor
 from pydl._functions import broadcast_shapes
-from pydl._results import return_type, takes_out
+from pydl._results import Result, return_type, takes_out
 from pydl.autograd import Function
 from pydl.linalg import _lapack as lapack
 from pydl.linalg._lapack import check_info, check_matrices, check_same_dtype, check_square, flat_batch
@@ -74,7 +74,7 @@ class _Solve(Function):
 
 
 @takes_out
-def inv_ex(A: Tensor, *, check_errors: bool = False) -> _InvEx:
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> Result:
     """The inverses, NaN where there is none, and `info`: for each matrix 0, or the first zero pivot (from 1).
 
     >>> import pydl
@@ -101,7 +101,7 @@ def inv(A: Tensor) -> Tensor:
 
 
 @takes_out
-def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> _SolveEx:
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Result:
     """solve that reports singular matrices in `info`, as inv_ex does.
 
     >>> import pydl
@@ -234,7 +234,7 @@ def det(A: Tensor) -> Tensor:
 
 
 @takes_out
-def slogdet(A: Tensor) -> _Slogdet:
+def slogdet(A: Tensor) -> Result:
     """Sign and logarithm of the absolute value of the determinants: (0, -inf) for singular matrices.
 
     >>> import pydl
@@ -282,7 +282,7 @@ class _Cholesky(Function):
 
 
 @takes_out
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> _CholeskyEx:
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Result:
     """cholesky, NaN where a matrix is not positive definite: `info` is the order of the first bad minor, else 0.
 
     >>> import pydl

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from pydl import _core
 from pydl._core import Tensor
-from pydl._results import return_type, takes_out
+from pydl._results import Result, return_type, takes_out
 from pydl.autograd import Function
 from pydl.linalg import _lapack as lapack
 from pydl.linalg._lapack import EPS, check_matrices, check_same_dtype, check_square
@@ -65,7 +65,7 @@ class _Orthogonal(Function):
 
 
 @takes_out
-def qr(A: Tensor, mode: str = "reduced") -> _QR:
+def qr(A: Tensor, mode: str = "reduced") -> Result:
     """Q, R with A = Q R: orthonormal columns, and an upper triangular matrix.
 
     "reduced" gives Q of min(m, n) columns, "complete" a square one, "r" an empty one.
@@ -87,7 +87,7 @@ def qr(A: Tensor, mode: str = "reduced") -> _QR:
 
 
 @takes_out
-def geqrf(input: Tensor) -> _Geqrf:
+def geqrf(input: Tensor) -> Result:
     """A QR factorization as LAPACK keeps it: R above Householder vectors, and their factors tau."""
     check_matrices("geqrf", input)
     packed, tau = lapack.run("qr", input, mode="raw")
@@ -179,7 +179,7 @@ def _sums(values: Tensor) -> Tensor:
 
 
 @takes_out
-def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> _SVD:
+def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Result:
     """U, S, Vh with A = U diag(S) Vh: orthonormal columns, singular values in descending order, orthonormal rows.
 
     >>> import pydl
@@ -228,11 +228,11 @@ class _Eigenvalues(Function):
     @staticmethod
     def backward(ctx, gL: Tensor | None, gV: Tensor | None) -> tuple[Tensor, None]:
         L, V = ctx.saved_tensors
+        gL = _core.zeros_like(L) if gL is None else gL
         if gV is None:
             return (V * gL.unsqueeze(-2)) @ V.mT, None
         inner = _skew(V.mT @ gV) / (2 * _gaps(L))
-        diagonal = inner.new_zeros([]) if gL is None else gL.diag_embed()
-        inner = _core.where(_core.eye(L.size(-1), dtype=_core.bool), diagonal, inner)
+        inner = _core.where(_core.eye(L.size(-1), dtype=_core.bool), gL.diag_embed(), inner)
         return V @ inner @ V.mT, None
 
 
@@ -243,7 +243,7 @@ def _check_UPLO(op: str, UPLO: str) -> str:
 
 
 @takes_out
-def eigh(A: Tensor, UPLO: str = "L") -> _Eigh:
+def eigh(A: Tensor, UPLO: str = "L") -> Result:
     """Eigenvalues, ascending, and orthonormal eigenvectors of symmetric matrices, of which one triangle is read.
 
     >>> import pydl
@@ -386,7 +386,7 @@ _DRIVERS = (None, "gels", "gelsy", "gelsd", "gelss")
 
 
 @takes_out
-def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> _Lstsq:
+def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Result:
     """X that minimizes |A X - B|, the one of least norm where several do.
 
     Singular values up to rcond (eps * max(m, n) by default) times the largest count as 0. All drivers compute by SVD;

@@ -138,11 +138,13 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     if out % groups:
         raise ValueError(f"dirac_: expected a first size divisible by groups, got {out} and {groups}")
     per_group = out // groups
+    middle = [size // 2 for size in kernel]
     with pydl.no_grad():
         tensor.zero_()
         for group in range(groups):
             for channel in range(min(per_group, in_)):
-                tensor[(group * per_group + channel, channel, *(size // 2 for size in kernel))] = 1
+                place = (group * per_group + channel, channel, *middle)
+                tensor[place] = 1
     return tensor
 
 

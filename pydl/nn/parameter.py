@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import pydl
 from pydl import Tensor
@@ -91,7 +91,7 @@ class _Uninitialized:
             f"shape: expected an initialized tensor, got {type(self).__name__}; the first forward gives it its shape"
         )
 
-    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+    def materialize(self: Any, shape: Any, device: Any = None, dtype: Any = None) -> None:
         """Turns this very object into an ordinary parameter or buffer of `shape`, its values left unset."""
         self.data = pydl.empty(shape, device=device or self.device, dtype=dtype or self.dtype)
         self.__class__ = self._becomes
@@ -149,6 +149,6 @@ class UninitializedBuffer(_Uninitialized, Buffer):
         return type(self), (self.requires_grad, self.device, self.dtype, self.persistent)
 
 
-def is_lazy(tensor: object) -> bool:
+def is_lazy(tensor: object) -> TypeGuard[UninitializedParameter | UninitializedBuffer]:
     """Whether `tensor` still waits for its shape."""
     return isinstance(tensor, _Uninitialized)

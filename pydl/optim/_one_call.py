@@ -35,7 +35,7 @@ class Plan:
         self.repeated: list[Tensor] = []
         self.states: list[dict[str, Any]] = []
         self.buffers: tuple[list[Tensor], ...] = ()
-        self.counts: dict[str, list[float]] = {name: [] for name in counts}
+        self.counts: dict[str, list[Any]] = {name: [] for name in counts}  # of steps int, else float
 
     def write_counts(self) -> None:
         """Puts the counts into the dictionaries of state."""
@@ -100,15 +100,15 @@ class OneCallOptimizer(Optimizer):
         for i, group in enumerate(self.param_groups):
             plan = self._plans.get(i)
             grads = None if plan is None else self._grads(plan, group)
-            if grads is None:
+            if plan is None or grads is None:
                 plan = self._plan(i, group)
-                grads = [param.grad for param in plan.params]
+                grads = _gradients(plan.params)
             if grads:
                 self._update(group, plan, grads)
             for param in plan.repeated:
                 # One step for each time that it is in the group, each from the state that the one before left.
                 single = self._plan(i, {**group, "params": [param]})
-                self._update(group, single, [param.grad])
+                self._update(group, single, _gradients([param]))
         return loss
 
     def _grads(self, plan: Plan, group: dict[str, Any]) -> list[Tensor] | None:
@@ -153,6 +153,10 @@ class OneCallOptimizer(Optimizer):
         plan.buffers = tuple([state[name] for state in plan.states] for name in plan.names)
         self._plans[i] = plan
         return plan
+
+
+def _gradients(params: list[Tensor]) -> list[Tensor]:
+    return [grad for param in params if (grad := param.grad) is not None]
 
 
 def number(value: float | Tensor) -> float:

@@ -47,12 +47,11 @@ class ReduceLROnPlateau(LRScheduler):
             raise ValueError(f"ReduceLROnPlateau: expected threshold_mode 'rel' or 'abs', got {threshold_mode!r}")
         self.optimizer = check_optimizer("ReduceLROnPlateau", optimizer)
         n_groups = len(optimizer.param_groups)
-        per_group = isinstance(min_lr, (list, tuple))
-        if per_group and len(min_lr) != n_groups:
+        self.default_min_lr = None if isinstance(min_lr, (list, tuple)) else min_lr
+        self.min_lrs = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * n_groups
+        if len(self.min_lrs) != n_groups:
             raise ValueError(
-                f"ReduceLROnPlateau: expected {n_groups} min_lrs, one for each param group, got {len(min_lr)}")
-        self.default_min_lr = None if per_group else min_lr
-        self.min_lrs = list(min_lr) if per_group else [min_lr] * n_groups
+                f"ReduceLROnPlateau: expected {n_groups} min_lrs, one for each param group, got {len(self.min_lrs)}")
         self.factor = factor
         self.patience = patience
         self.cooldown = cooldown

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from pydl import Tensor
 from pydl.optim.optimizer import Optimizer
@@ -97,18 +98,21 @@ class LRScheduler:
         """The rates for `last_epoch`. For use by `step`; others want `get_last_lr`."""
         raise NotImplementedError
 
-    def step(self, epoch: int | None = None) -> None:
-        """Goes on to the next epoch, or to `epoch` (deprecated)."""
-        if self._step_count == 1 and self.optimizer._step_count < 1:
-            warnings.warn(
-                "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite order: "
-                "otherwise the first value of the learning rate schedule is skipped.",
-                stacklevel=2,
-            )
-        self._step_count += 1
-        if epoch is not None:
-            warn_about_epoch()
-        self._update_lr(epoch)
+    if TYPE_CHECKING:
+        step: Callable[..., None]  # a metric, or nothing, in the place of the epoch
+    else:
+        def step(self, epoch: int | None = None) -> None:
+            """Goes on to the next epoch, or to `epoch` (deprecated)."""
+            if self._step_count == 1 and self.optimizer._step_count < 1:
+                warnings.warn(
+                    "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite "
+                    "order: otherwise the first value of the learning rate schedule is skipped.",
+                    stacklevel=2,
+                )
+            self._step_count += 1
+            if epoch is not None:
+                warn_about_epoch()
+            self._update_lr(epoch)
 
     def _update_lr(self, epoch: int | None = None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch

@@ -70,7 +70,7 @@ class Adagrad(OneCallOptimizer):
         _core.adagrad(
             plan.params,
             grads,
-            *plan.buffers,
+            plan.buffers[0],
             steps,
             lr=number(group["lr"]),
             lr_decay=number(group["lr_decay"]),

@@ -50,10 +50,12 @@ class Adamax(OneCallOptimizer):
 
     def _update(self, group: dict[str, Any], plan: Plan, grads: list[Tensor]) -> None:
         steps = [step + 1 for step in plan.counts["step"]]
+        exp_avgs, exp_infs = plan.buffers
         _core.adamax(
             plan.params,
             grads,
-            *plan.buffers,
+            exp_avgs,
+            exp_infs,
             steps,
             lr=number(group["lr"]),
             beta1=number(group["betas"][0]),

@@ -268,13 +268,13 @@ class _FunctionLR(LRScheduler):
     ) -> None:
         name = type(self).__name__
         n_groups = len(check_optimizer(name, optimizer).param_groups)
-        functions = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * n_groups
+        functions: list[Any] = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * n_groups
         if len(functions) != n_groups:
             raise ValueError(f"{name}: expected {n_groups} lr_lambdas, one for each param group, got {len(functions)}")
         for function in functions:
             if not callable(function):
                 raise TypeError(f"{name}: expected lr_lambda to be a function, got {type(function).__name__}")
-        self.lr_lambdas = functions
+        self.lr_lambdas: list[Any] = functions
         super().__init__(optimizer, last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
@@ -353,6 +353,13 @@ class _SchedulerList(LRScheduler):
         self._schedulers = schedulers
         self.optimizer = optimizer
 
+    def _rewind(self) -> None:
+        for scheduler in self._schedulers:
+            if isinstance(scheduler, _SchedulerList):
+                scheduler._rewind()
+            else:
+                scheduler.last_epoch -= 1
+
     def state_dict(self) -> dict[str, Any]:
         """The state of all schedulers in a list."""
         return {**super().state_dict(), "_schedulers": [scheduler.state_dict() for scheduler in self._schedulers]}
@@ -423,13 +430,6 @@ class SequentialLR(_SchedulerList):
         first = schedulers[bisect_right(milestones, 0)]
         first._initial_step()
         self._last_lr = first.get_last_lr()
-
-    def _rewind(self) -> None:
-        for scheduler in self._schedulers:
-            if isinstance(scheduler, _SchedulerList):
-                SequentialLR._rewind(scheduler)
-            else:
-                scheduler.last_epoch -= 1
 
     def step(self) -> None:
         """A step of the scheduler whose turn it is."""

@@ -60,13 +60,15 @@ class NAdam(OneCallOptimizer):
 
     def _update(self, group: dict[str, Any], plan: Plan, grads: list[Tensor]) -> None:
         steps = [step + 1 for step in plan.counts["step"]]
+        exp_avgs, exp_avg_sqs = plan.buffers
         beta1, decay = number(group["betas"][0]), group["momentum_decay"]
         mu = {step: beta1 * (1.0 - 0.5 * 0.96 ** (step * decay)) for step in set(steps)}
         mu_products = [product * mu[step] for product, step in zip(plan.counts["mu_product"], steps, strict=True)]
         _core.nadam(
             plan.params,
             grads,
-            *plan.buffers,
+            exp_avgs,
+            exp_avg_sqs,
             pydl.tensor(mu_products, dtype=pydl.float64),
             steps,
             lr=number(group["lr"]),

@@ -8,7 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydl import Tensor
 from pydl.utils.hooks import RemovableHandle, add_hook
@@ -150,9 +150,12 @@ class Optimizer:
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Updates the parameters from their gradients. A `closure` computes the loss anew and is returned from."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+        step: Callable[..., Any]  # an algorithm may ask for the closure
+    else:
+        def step(self, closure: Callable[[], Any] | None = None) -> Any:
+            """Updates the parameters from their gradients. A `closure` computes the loss anew and is returned from."""
+            raise NotImplementedError
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drops the gradients of all parameters, or fills them with zeros."""

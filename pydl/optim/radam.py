@@ -54,10 +54,12 @@ class RAdam(OneCallOptimizer):
 
     def _update(self, group: dict[str, Any], plan: Plan, grads: list[Tensor]) -> None:
         steps = [step + 1 for step in plan.counts["step"]]
+        exp_avgs, exp_avg_sqs = plan.buffers
         _core.radam(
             plan.params,
             grads,
-            *plan.buffers,
+            exp_avgs,
+            exp_avg_sqs,
             steps,
             lr=number(group["lr"]),
             beta1=number(group["betas"][0]),

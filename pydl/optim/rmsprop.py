@@ -50,7 +50,7 @@ class RMSprop(OneCallOptimizer):
         })
 
     def _tensors(self, group: dict[str, Any]) -> tuple[str, ...]:
-        names = ("square_avg",)
+        names: tuple[str, ...] = ("square_avg",)
         if group["momentum"] > 0:
             names += ("momentum_buffer",)
         return (*names, "grad_avg") if group["centered"] else names

@@ -60,12 +60,11 @@ class SGD(OneCallOptimizer):
 
     def _start(self, name: str, param: Tensor, group: dict[str, Any]) -> Tensor:
         """What, decayed and added to the dampened first d, gives that d."""
-        if param.grad.is_sparse:
-            first = -param.grad if group["maximize"] else param.grad
-            return first.detach() * (group["dampening"] / group["momentum"])
-        if group["dampening"] == 0:
+        if param.grad is None or (group["dampening"] == 0 and not param.grad.is_sparse):
             return pydl.zeros_like(param)
         grad = -param.grad if group["maximize"] else param.grad
+        if grad.is_sparse:
+            return grad.detach() * (group["dampening"] / group["momentum"])
         first = grad.detach() + number(group["weight_decay"]) * param.detach()
         return first * (group["dampening"] / group["momentum"])
 

@@ -59,11 +59,13 @@ class SparseAdam(OneCallOptimizer):
 
     def _update(self, group: dict[str, Any], plan: Plan, grads: list[Tensor]) -> None:
         steps = [step + 1 for step in plan.counts["step"]]
+        exp_avgs, exp_avg_sqs = plan.buffers
         beta1, beta2 = group["betas"]
         _core.sparse_adam(
             plan.params,
             grads,
-            *plan.buffers,
+            exp_avgs,
+            exp_avg_sqs,
             steps,
             lr=number(group["lr"]),
             beta1=number(beta1),

@@ -132,14 +132,15 @@ class AveragedModel(Module):
 
     def update_parameters(self, model: Module) -> None:
         """Takes the present weights of `model` into the average."""
-        averaged, copied = list(zip(self.module.parameters(), model.parameters(), strict=True)), []
+        averaged: list[tuple[Tensor, Tensor]] = list(zip(self.module.parameters(), model.parameters(), strict=True))
+        copied: list[tuple[Tensor, Tensor]] = []
         (averaged if self.use_buffers else copied).extend(zip(self.module.buffers(), model.buffers(), strict=True))
         averages, currents = [a.detach() for a, _ in averaged], [c.detach() for _, c in averaged]
         if self.n_averaged == 0:
             copied += averaged
         elif self.multi_avg_fn is not None:
             self.multi_avg_fn(averages, currents, self.n_averaged)
-        else:
+        elif self.avg_fn is not None:
             _in_place(self.avg_fn)(averages, currents, self.n_averaged)
         with pydl.no_grad():
             for old, current in copied:

@@ -76,7 +76,7 @@ class BPETokenizer(Tokenizer):
             pieces.append(pieces[left] + pieces[right])
         visible = ["".join([BYTE_CHARACTERS[byte] for byte in piece]) for piece in pieces]
         self.vocab: Vocab = Vocab.from_tokens([*self.special_tokens, *visible])
-        self._merges = merges
+        self._merges = list(merges)
         self._pieces = [token.encode() for token in self.special_tokens] + pieces
         first = len(self.special_tokens)
         self._encoder = _bpe.Encoder(self._merges, list(range(first, first + len(pieces))))

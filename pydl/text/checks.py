@@ -25,7 +25,7 @@ def counted(op: str, name: str, value: Any, least: int = 0) -> int:
     return operator.index(value)
 
 
-def numbered(op: str, name: str, value: Any) -> float:
+def numbered(op: str, name: str, value: Any) -> Any:
     """A number."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{op}: expected {name} to be a number, got {value!r}")

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from pydl.text import _counts
 from pydl.text.checks import counted, error_handler, items_of, numbered, pattern_of
 from pydl.text.files import decoded
 from pydl.text.vocab import Vocab
+
+if TYPE_CHECKING:
+    import re
 
 __all__ = ["CountVectorizer", "TfidfVectorizer"]
 
@@ -188,7 +191,8 @@ class CountVectorizer:
 
     def _terms(self, texts: Iterable[str | bytes]) -> Iterator[list[str]]:
         name = type(self).__name__
-        split = self.token_pattern.findall if self.tokenizer is None else self.tokenizer
+        # Without a tokenizer there is a pattern.
+        split = cast("re.Pattern[str]", self.token_pattern).findall if self.tokenizer is None else self.tokenizer
         low, high = self.ngram_range
         for number, text in enumerate(items_of(name, "a list of texts", texts)):
             text = decoded(name, text, self.errors, place=f"text {number}, ")

@@ -290,8 +290,8 @@ def beam_search(
                 break
             tokens = pydl.tensor(chosen, dtype=pydl.int64)
             state = reorder_state(state, pydl.tensor(parents, dtype=pydl.int64), state_dim)
-    for b, row in enumerate(found):
-        if not row.items:
+    for b, hypotheses in enumerate(found):
+        if not hypotheses.items:
             raise ValueError(f"{op}: expected a token that may follow, got logits that are all -inf in every beam of "
                              f"row {b}")
     return _as_tensors(found, n_best, pad if pad is not None else end if end is not None else 0)

@@ -67,7 +67,8 @@ def weights() -> dict[str, np.ndarray]:
 
 def sequences() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(1)
-    return tuple(rng.standard_normal((BATCH, TOKENS, WIDTH)).astype(np.float32) for _ in range(2))
+    x, y = (rng.standard_normal((BATCH, TOKENS, WIDTH)).astype(np.float32) for _ in range(2))
+    return x, y
 
 
 def encoder_step(name: str, compiled: bool = False) -> Statement | None:

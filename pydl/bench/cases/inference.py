@@ -26,7 +26,9 @@ def resnet18(lib: ModuleType) -> Any:
         layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
         return [layer, nn.BatchNorm2d(outputs)]
 
-    class Block(nn.Module):
+    module: Any = nn.Module
+
+    class Block(module):
         def __init__(self, inputs: int, outputs: int, stride: int) -> None:
             super().__init__()
             self.body = nn.Sequential(*conv(inputs, outputs, 3, stride), nn.ReLU(), *conv(outputs, outputs, 3))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def torch_contiguous(code: str, inputs: dict[str, Input], requires_grad: tuple[s
     return Statement(code, names, context=nullcontext if requires_grad else torch.no_grad)
 
 
-def case(name: str, code: str, inputs: dict[str, Input], requires_grad: tuple[str, ...], **fields: float) -> Case:
+def case(name: str, code: str, inputs: dict[str, Input], requires_grad: tuple[str, ...], **fields: Any) -> Case:
     other: dict[str, Callable[[], Statement | None]] = {
         "torch contiguous": partial(torch_contiguous, code, inputs, requires_grad)
     }

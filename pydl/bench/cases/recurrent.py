@@ -75,12 +75,14 @@ def initial() -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
 
 
 def shaped_like_torch(name: str, compiled: bool = False) -> Statement | None:
-    lib = library(name)
+    lib: Any = library(name)
     if lib is None:
         return None
     weights, inputs, labels = initial()
 
-    class Classifier(lib.nn.Module):
+    module: Any = lib.nn.Module
+
+    class Classifier(module):
         def __init__(self) -> None:
             super().__init__()
             self.lstm = lib.nn.LSTM(FEATURES, UNITS, num_layers=2, batch_first=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -56,7 +57,7 @@ IMAGE_NETWORKS = {
 
 def step_case(name: str, network: Network) -> Case:
     flops, parameters = network.work()
-    setups = {
+    setups: dict[str, Callable[[], Statement | None]] = {
         "pydl": partial(shaped_like_torch, "pydl", network),
         "torch": partial(shaped_like_torch, "torch", network),
         "torch fused": partial(shaped_like_torch, "torch", network, fused=True),

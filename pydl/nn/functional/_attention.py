@@ -160,22 +160,26 @@ def _project(
                 "multi_head_attention_forward: expected keys and values of one length and batch size, got "
                 f"{list(key.shape)} and {list(value.shape)}")
         biases = (None,) * 3 if bias is None else bias.chunk(3)
-        return tuple(heads(linear(x, w, b).unflatten(-1, (num_heads, -1)))
-                     for x, w, b in zip((query, key, value), weight, biases, strict=True))
+        q, k, v = (heads(linear(x, w, b).unflatten(-1, (num_heads, -1)))
+                   for x, w, b in zip((query, key, value), weight, biases, strict=True))
+        return q, k, v
     if key.shape != value.shape:
         raise AssertionError(
             "multi_head_attention_forward: expected keys and values of one shape, got "
             f"{list(key.shape)} and {list(value.shape)}")
     if query is key and key is value:
-        return together(query, weight, bias, 3)
+        q, k, v = together(query, weight, bias, 3)
+        return q, k, v
     embed_dim = query.size(-1)
     w_q, w_kv = weight.split([embed_dim, 2 * embed_dim])
     b_q, b_kv = (None, None) if bias is None else bias.split([embed_dim, 2 * embed_dim])
     if key is value:
-        return *together(query, w_q, b_q, 1), *together(key, w_kv, b_kv, 2)
+        (q,), (k, v) = together(query, w_q, b_q, 1), together(key, w_kv, b_kv, 2)
+        return q, k, v
     w_k, w_v = w_kv.chunk(2)
     b_k, b_v = (None, None) if b_kv is None else b_kv.chunk(2)
-    return *together(query, w_q, b_q, 1), *together(key, w_k, b_k, 1), *together(value, w_v, b_v, 1)
+    (q,), (k,), (v,) = together(query, w_q, b_q, 1), together(key, w_k, b_k, 1), together(value, w_v, b_v, 1)
+    return q, k, v
 
 
 def _static(x: Tensor, name: str, n: int, num_heads: int, size: int) -> Tensor:

@@ -15,7 +15,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> pydl.nn.functional.cosine_similarity(pydl.tensor([[3.0, 4.0]]), pydl.tensor([[4.0, 3.0]]))
     tensor([0.9600])
     """
-    x1, x2 = pydl.broadcast_tensors([x1, x2])
+    x1, x2 = pydl.broadcast_tensors(x1, x2)
     length1 = pydl.linalg.vector_norm(x1, 2, dim, keepdim=True).clamp(min=eps)
     length2 = pydl.linalg.vector_norm(x2, 2, dim, keepdim=True).clamp(min=eps)
     return ((x1 / length1) * (x2 / length2)).sum(dim)

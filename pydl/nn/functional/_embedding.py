@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pydl
-from pydl import Tensor
+from pydl import Tensor, _core
 from pydl._core import nn as _nn
 
 __all__ = ["embedding", "embedding_bag"]
@@ -31,7 +31,7 @@ def _renorm(
     """Scales down the rows at `input` whose norm is above `max_norm`, in place."""
     with pydl.no_grad():
         look_up(weight.detach().narrow(-1, 0, 0))  # no columns: raises what the real one would, before the first write
-        rows = pydl.unique(input)
+        rows, _, _ = _core._unique(input)
         values = weight[rows]
         norms = pydl.linalg.vector_norm(values, norm_type, dim=1, keepdim=True)
         factors = pydl.where(norms > max_norm, max_norm / (norms + 1e-7), 1.0)

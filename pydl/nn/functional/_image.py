@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import pydl
 from pydl import Tensor
@@ -74,7 +75,7 @@ def interpolate(
     return _nn.interpolate(input, sizes, mode, bool(align_corners), antialias, *factors)
 
 
-def _per_dimension(name: str, value: float | Sequence[float], dims: int) -> list:
+def _per_dimension(name: str, value: Any, dims: int) -> list[Any]:
     values = list(value) if isinstance(value, list | tuple) else [value] * dims
     if len(values) != dims:
         raise ValueError(f"interpolate: expected {name} to have {dims} numbers, one a spatial dimension, got {value}")
@@ -150,7 +151,7 @@ def fold(
     return _nn.fold(input, *map(_listed, (output_size, kernel_size, dilation, padding, stride)))
 
 
-def _listed(value: int | Sequence[int]) -> list[int]:
+def _listed(value: Any) -> list[int]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 

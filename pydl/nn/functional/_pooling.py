@@ -199,8 +199,8 @@ def _lp_pool(
 ) -> Tensor:
     if abs(norm_type) == float("inf"):
         sign = 1 if norm_type > 0 else -1
-        largest = (max_pool1d, max_pool2d, max_pool3d)[spatial - 1]
-        return sign * largest(sign * input.abs(), kernel_size, stride, 0, 1, ceil_mode)
+        largest = (pydl.max_pool1d, pydl.max_pool2d, pydl.max_pool3d)[spatial - 1]
+        return sign * largest(sign * input.abs(), kernel_size, _stride(stride), 0, 1, ceil_mode)
     mean = (avg_pool1d, avg_pool2d, avg_pool3d)[spatial - 1]
     out = mean(input.pow(norm_type), kernel_size, _stride(stride), 0, ceil_mode)
     taps = 1

@@ -31,7 +31,7 @@ ACTIVATIONS = {
 }
 FUNCTIONS = ((F.gelu, "gelu"), (F.relu, "relu"), (F.sigmoid, "sigmoid"), (F.silu, "silu"), (F.tanh, "tanh"))
 MAX_POOLS = (MaxPool1d, MaxPool2d, MaxPool3d)
-NORM_AFTER = {Conv1d: BatchNorm1d, Conv2d: BatchNorm2d, Conv3d: BatchNorm3d}
+NORM_AFTER: dict[type[Module], type[Module]] = {Conv1d: BatchNorm1d, Conv2d: BatchNorm2d, Conv3d: BatchNorm3d}
 
 
 def fusion_of(module: Module) -> Fusion | None:
@@ -57,6 +57,8 @@ def _has_dtype(input: Any) -> bool:
 def _activation_at(modules: list[Module], i: int) -> str:
     """The name of the activation at a position, "" if there is none that an epilogue knows."""
     module = _at(modules, i)
+    if module is None:
+        return ""
     name = ACTIVATIONS.get(type(module), "")
     return "gelu_tanh" if name == "gelu" and module.approximate == "tanh" else name
 
@@ -72,7 +74,7 @@ def _relu(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, int]:
     """max(0, x) may be taken after a pool of maxima, of fewer values: outputs and gradients are equal
     (a zero may have the other sign). A dilated window may lie in the padding altogether, whose maximum is -inf."""
     relu, pool = modules[i], _at(modules, i + 1)
-    if type(pool) not in MAX_POOLS or pool.return_indices or pool.dilation != 1 or relu.inplace:
+    if pool is None or type(pool) not in MAX_POOLS or pool.return_indices or pool.dilation != 1 or relu.inplace:
         return relu(input), 1
     return relu(pool(input)), 2
 
@@ -85,7 +87,8 @@ def _convolution(input: Tensor, modules: list[Module], i: int) -> tuple[Tensor, 
     norm, count = _at(modules, i + 1), 1
     mean = var = weight = bias = None
     eps = 0.0
-    if type(norm) is NORM_AFTER[type(conv)] and not norm.training and input.dim() == conv._axes + 2:
+    if norm is not None and type(norm) is NORM_AFTER[type(conv)] and not norm.training \
+            and input.dim() == conv._axes + 2:
         mean, var = norm.running_mean, norm.running_var
         if mean is not None and var is not None and mean.dtype is input.dtype:
             weight, bias, eps, count = norm.weight, norm.bias, norm.eps, 2

@@ -53,7 +53,7 @@ def load_into(module: Module, state_dict: Mapping[str, Any], strict: bool, assig
     missing: list[str] = []
     unexpected: list[str] = []
     errors: list[str] = []
-    writes: list[Callable[[], None]] = []
+    writes: list[Callable[[], object]] = []
 
     def visit(module: Module, state: dict[str, Any], prefix: str) -> None:
         metadata = {"assign_to_params_buffers": assign, "writes": writes}
@@ -95,7 +95,7 @@ def load_members(
         for hook in list(module._hooks.load_state_dict_pre.values()):
             hook(module, state_dict, prefix, metadata, strict, missing, unexpected, errors)
     assign = metadata.get("assign_to_params_buffers", False)
-    writes: list[Callable[[], None]] = []
+    writes: list[Callable[[], object]] = []
     members = dict(module._state_members())
     for name, member in members.items():
         key = prefix + name
@@ -145,7 +145,7 @@ def load_members(
         run_all(writes)
 
 
-def run_all(writes: list[Callable[[], None]]) -> None:
+def run_all(writes: list[Callable[[], object]]) -> None:
     """Carries out the writes and forgets them."""
     with pydl.no_grad():
         for write in writes:
@@ -159,11 +159,11 @@ def _base_set_extra_state() -> Any:
     return Module.set_extra_state
 
 
-def _copy(member: Tensor, value: Tensor) -> Callable[[], None]:
+def _copy(member: Tensor, value: Tensor) -> Callable[[], object]:
     return lambda: member.copy_(value)
 
 
-def _assignment(module: Module, name: str, member: Tensor, value: Tensor) -> Callable[[], None]:
+def _assignment(module: Module, name: str, member: Tensor, value: Tensor) -> Callable[[], object]:
     if isinstance(member, Parameter) and not isinstance(value, Parameter):
         value = Parameter(value, requires_grad=member.requires_grad)
     return lambda: setattr(module, name, value)

@@ -70,7 +70,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         """Draws new initial values."""
         self.head.reset_parameters()
         for cluster in self.tail:
-            for linear in cluster:
+            for linear in cluster.children():
                 linear.reset_parameters()
 
     def forward(self, input_: Tensor, target_: Tensor) -> _Scored:

@@ -145,9 +145,9 @@ class MultiheadAttention(Module):
         for weight in (self.in_proj_weight, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight):
             if weight is not None:
                 init.xavier_uniform_(weight)
-        if self.in_proj_bias is not None:
-            init.zeros_(self.in_proj_bias)
-            init.zeros_(self.out_proj.bias)
+        for bias in (self.in_proj_bias, self.out_proj.bias):
+            if bias is not None:
+                init.zeros_(bias)
         for bias in (self.bias_k, self.bias_v):
             if bias is not None:
                 init.xavier_normal_(bias)
@@ -202,13 +202,14 @@ class Attention(Module):
             raise ValueError(f"Attention: expected query_dim equal to key_dim for the score dot, got {query_dim} and "
                              f"{key_dim}")
         self.query_dim, self.key_dim, self.score = query_dim, key_dim, score
-        self.hidden_dim = (query_dim if hidden_dim is None else hidden_dim) if score == "concat" else None
+        hidden_dim = query_dim if hidden_dim is None else hidden_dim
+        self.hidden_dim = hidden_dim if score == "concat" else None
         if score == "general":
             self.proj = Linear(key_dim, query_dim, bias=False, **how)
         elif score == "concat":
-            self.query_proj = Linear(query_dim, self.hidden_dim, bias=False, **how)
-            self.key_proj = Linear(key_dim, self.hidden_dim, **how)
-            self.score_proj = Linear(self.hidden_dim, 1, bias=False, **how)
+            self.query_proj = Linear(query_dim, hidden_dim, bias=False, **how)
+            self.key_proj = Linear(key_dim, hidden_dim, **how)
+            self.score_proj = Linear(hidden_dim, 1, bias=False, **how)
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor | None = None, *, lengths: Tensor | None = None,

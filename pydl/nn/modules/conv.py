@@ -36,6 +36,7 @@ class _ConvNd(Module):
 
     weight: Parameter
     bias: Parameter | None
+    padding: tuple[int, ...] | str
 
     def __init__(
         self,
@@ -135,10 +136,9 @@ class _Conv(_ConvNd):
 
     def _around(self) -> list[int]:
         """The padding as F.pad takes it: (before, after) of each axis, the last axis first."""
-        if self.padding == "valid":
-            return [0, 0] * self._axes
-        if self.padding == "same":
-            whole = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size)]
+        if isinstance(self.padding, str):
+            same = self.padding == "same"
+            whole = [d * (k - 1) if same else 0 for d, k in zip(self.dilation, self.kernel_size)]
             return [side for total in reversed(whole) for side in (total // 2, total - total // 2)]
         return [side for p in reversed(self.padding) for side in (p, p)]
 
@@ -155,6 +155,8 @@ class _Conv(_ConvNd):
 
 class _ConvTranspose(_ConvNd):
     transposed = True
+
+    padding: tuple[int, ...]
 
     def __init__(
         self,
@@ -286,7 +288,7 @@ class ConvTranspose3d(_ConvTranspose):
     _axes = 3
 
 
-class _LazyConv(LazyModuleMixin):
+class _LazyConv(LazyModuleMixin, _ConvNd):
     """A convolution that learns `in_channels` from its first input."""
 
     def __init__(self, out_channels: int, kernel_size: Size, *args: Any, bias: bool, device: Any, dtype: Any,
@@ -312,9 +314,9 @@ class _LazyConv(LazyModuleMixin):
             raise ValueError(f"{type(self).__name__}: expected in_channels divisible by groups, got "
                              f"{self.in_channels} and {self.groups}")
         with pydl.no_grad():
-            self.weight.materialize(self._weight_shape())
-            if self.bias is not None:
-                self.bias.materialize((self.out_channels,))
+            for tensor, shape in ((self.weight, self._weight_shape()), (self.bias, (self.out_channels,))):
+                if isinstance(tensor, UninitializedParameter):
+                    tensor.materialize(shape)
             self.reset_parameters()
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydl.nn.modules.module import Module
 from pydl.nn.parameter import is_lazy
 
 __all__ = ["LazyModuleMixin"]
 
+if TYPE_CHECKING:  # the class that it is mixed into
+    _Mixed = Module
+else:
+    _Mixed = object
 
-class LazyModuleMixin:
+
+class LazyModuleMixin(_Mixed):
     """To be inherited before the layer's class. `initialize_parameters` gets the arguments of the first call.
 
     After that call, the module's class is `cls_to_become`, if that is set.

@@ -99,9 +99,10 @@ class LazyLinear(LazyModuleMixin, Linear):
         if self.has_uninitialized_params():
             with pydl.no_grad():
                 self.in_features = input.shape[-1]
-                self.weight.materialize((self.out_features, self.in_features))
-                if self.bias is not None:
-                    self.bias.materialize((self.out_features,))
+                for tensor, shape in ((self.weight, (self.out_features, self.in_features)),
+                                      (self.bias, (self.out_features,))):
+                    if isinstance(tensor, UninitializedParameter):
+                        tensor.materialize(shape)
                 self.reset_parameters()
 
 

@@ -54,8 +54,11 @@ class Module:
         for kind in KINDS:
             attributes[kind] = {}  # name -> True; of a buffer: whether it is persistent
 
-    def forward(self, *input: Any) -> Any:
-        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+    if TYPE_CHECKING:
+        forward: Callable[..., Any]  # every module chooses its own arguments
+    else:
+        def forward(self, *input: Any) -> Any:
+            raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._hooks is None:

@@ -370,6 +370,8 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     [[2.5, 2.5]]
     """
 
+    output_size: Size
+
     def forward(self, input: Tensor) -> Tensor:
         return F.adaptive_avg_pool1d(input, self.output_size)
 

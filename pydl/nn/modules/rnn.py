@@ -29,6 +29,16 @@ def _check_no_projection(name: str, proj_size: int | None) -> None:
 class RNNBase(Module):
     """What `RNN`, `LSTM` and `GRU` share: parameters by PyTorch's names, states, packed and unbatched inputs."""
 
+    mode: str
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    proj_size: int
+
     def __init__(
         self,
         mode: str,

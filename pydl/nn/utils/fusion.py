@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pydl
 from pydl import Tensor
 from pydl.nn.parameter import Parameter
 
+if TYPE_CHECKING:
+    from pydl.nn.modules.module import Module
+
 __all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights"]
 
-_Layer = TypeVar("_Layer")
+_Layer = TypeVar("_Layer", bound="Module")
 
 
 def _fused(name: str, layer: Any, bn: Any, **options: Any) -> Any:

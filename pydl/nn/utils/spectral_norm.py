@@ -38,9 +38,14 @@ class _SpectralNorm:
         setattr(module, self.name, self.weight(module, self.n_power_iterations if module.training else 0))
 
 
-def _hooks_of(module: Module, name: str) -> list[int]:
-    hooks = {} if module._hooks is None else module._hooks.forward_pre
-    return [key for key, (hook, _) in hooks.items() if isinstance(hook, _SpectralNorm) and hook.name == name]
+def _hooks_of(module: Module) -> dict[int, tuple[Any, bool]]:
+    return {} if module._hooks is None else module._hooks.forward_pre
+
+
+def _find(module: Module, name: str) -> tuple[int, _SpectralNorm] | None:
+    """The hook that makes this weight, with its key."""
+    hooks = ((key, hook) for key, (hook, _) in _hooks_of(module).items() if isinstance(hook, _SpectralNorm))
+    return next(((key, hook) for key, hook in hooks if hook.name == name), None)
 
 
 def spectral_norm(
@@ -58,7 +63,7 @@ def spectral_norm(
     """
     if n_power_iterations <= 0:
         raise ValueError(f"spectral_norm: expected n_power_iterations > 0, got {n_power_iterations}")
-    if _hooks_of(module, name):
+    if _find(module, name) is not None:
         raise RuntimeError(f"spectral_norm: expected a parameter without spectral_norm, got {name!r}, which has it")
     weight = module._parameters[name]
     if weight is None:
@@ -84,12 +89,14 @@ def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
     >>> [name for name, _ in layer.named_parameters()]
     ['bias', 'weight']
     """
-    for key in _hooks_of(module, name):
-        hook, _ = module._hooks.forward_pre.pop(key)
-        weight = hook.weight(module, 0).detach()
-        for member in (name, f"{name}_u", f"{name}_v", f"{name}_orig"):
-            delattr(module, member)
-        module.register_parameter(name, Parameter(weight))
-        return module
-    raise ValueError(f"remove_spectral_norm: expected a parameter with spectral_norm, got {name!r} of "
-                     f"{type(module).__name__}")
+    found = _find(module, name)
+    if found is None:
+        raise ValueError(f"remove_spectral_norm: expected a parameter with spectral_norm, got {name!r} of "
+                         f"{type(module).__name__}")
+    key, hook = found
+    del _hooks_of(module)[key]
+    weight = hook.weight(module, 0).detach()
+    for member in (name, f"{name}_u", f"{name}_v", f"{name}_orig"):
+        delattr(module, member)
+    module.register_parameter(name, Parameter(weight))
+    return module

@@ -37,9 +37,14 @@ class _WeightNorm:
         setattr(module, self.name, self.weight(module))
 
 
-def _hooks_of(module: Module, name: str) -> list[int]:
-    hooks = {} if module._hooks is None else module._hooks.forward_pre
-    return [key for key, (hook, _) in hooks.items() if isinstance(hook, _WeightNorm) and hook.name == name]
+def _hooks_of(module: Module) -> dict[int, tuple[Any, bool]]:
+    return {} if module._hooks is None else module._hooks.forward_pre
+
+
+def _find(module: Module, name: str) -> tuple[int, _WeightNorm] | None:
+    """The hook that makes this weight, with its key."""
+    hooks = ((key, hook) for key, (hook, _) in _hooks_of(module).items() if isinstance(hook, _WeightNorm))
+    return next(((key, hook) for key, hook in hooks if hook.name == name), None)
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
@@ -56,7 +61,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         "`nn.utils.weight_norm` is deprecated in favor of `nn.utils.parametrizations.weight_norm`.", FutureWarning,
         stacklevel=2,
     )
-    if _hooks_of(module, name):
+    if _find(module, name) is not None:
         raise RuntimeError(f"weight_norm: expected a parameter without weight_norm, got {name!r}, which has it")
     hook = _WeightNorm(name, -1 if dim is None else dim)
     weight = getattr(module, name).detach()
@@ -76,12 +81,14 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
     >>> [name for name, _ in layer.named_parameters()]
     ['bias', 'weight']
     """
-    for key in _hooks_of(module, name):
-        hook, _ = module._hooks.forward_pre.pop(key)
-        weight = hook.weight(module).detach()
-        for member in (name, f"{name}_g", f"{name}_v"):
-            delattr(module, member)
-        module.register_parameter(name, Parameter(weight))
-        return module
-    raise ValueError(f"remove_weight_norm: expected a parameter with weight_norm, got {name!r} of "
-                     f"{type(module).__name__}")
+    found = _find(module, name)
+    if found is None:
+        raise ValueError(f"remove_weight_norm: expected a parameter with weight_norm, got {name!r} of "
+                         f"{type(module).__name__}")
+    key, hook = found
+    del _hooks_of(module)[key]
+    weight = hook.weight(module).detach()
+    for member in (name, f"{name}_g", f"{name}_v"):
+        delattr(module, member)
+    module.register_parameter(name, Parameter(weight))
+    return module

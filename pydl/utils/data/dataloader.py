@@ -14,9 +14,9 @@ import math
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pydl
 from pydl import Generator, _core
@@ -138,11 +138,11 @@ class DataLoader:
         elif batch_size is None and drop_last:
             raise ValueError("DataLoader: expected drop_last=False with batch_size=None, got drop_last=True")
         if sampler is None and not self._iterable:
-            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+            sized = cast(Sized, dataset)
+            sampler = RandomSampler(sized, generator=generator) if shuffle else SequentialSampler(sized)
         if batch_size is not None:
-            # What an iterable data set is asked for is how many, not which.
-            numbers = itertools.repeat(0) if self._iterable else sampler
-            batch_sampler = BatchSampler(numbers, batch_size, drop_last)
+            # What an iterable data set, which has no sampler, is asked for is how many, not which.
+            batch_sampler = BatchSampler(itertools.repeat(0) if sampler is None else sampler, batch_size, drop_last)
 
         self.dataset = dataset
         self.batch_size = batch_size
@@ -246,7 +246,7 @@ class _Epoch:
         if self.samples is None:
             self.samples = iter(self.dataset)
         if not self.batched:
-            sample = next(self.samples, _END)
+            sample: Any = next(self.samples, _END)
             return _END if sample is _END else self.collate(sample)
         found = list(itertools.islice(self.samples, len(places)))
         complete = len(found) == len(places)
