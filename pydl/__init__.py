@@ -34,8 +34,8 @@ newaxis = None
 
 # Imported when first used, so that `import pydl` stays quick.
 _SUBMODULES = frozenset({
-    "autograd", "backends", "bench", "config", "cuda", "datasets", "demo", "fft", "keras", "linalg", "nn", "optim",
-    "random", "serialization", "special", "testing", "text", "utils", "vision",
+    "autograd", "backends", "bench", "config", "cuda", "datasets", "demo", "fft", "linalg", "nn", "optim", "random",
+    "serialization", "special", "testing", "text", "utils", "vision",
 })  # fmt: skip
 
 # The named tuples of operators like max, where pickle finds them.
