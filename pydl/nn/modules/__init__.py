@@ -1,5 +1,7 @@
 """The layers, one file per family."""
 
+from typing import TYPE_CHECKING
+
 from pydl.nn.modules.activation import *
 from pydl.nn.modules.adaptive import *
 from pydl.nn.modules.attention import *
@@ -20,8 +22,7 @@ from pydl.nn.modules.rnn import *
 from pydl.nn.modules.sparse import *
 from pydl.nn.modules.transformer import *
 
-MYPY = False
-if not MYPY:  # mypy does not follow the sums, and without them takes what the stars import
+if not TYPE_CHECKING:  # mypy does not follow the sums, and without them takes what the stars import
     from pydl.nn.modules import (
         activation,
         adaptive,
