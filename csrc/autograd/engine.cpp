@@ -16,7 +16,7 @@ struct Task {
   bool needed = true;     // on a path to a requested input
 };
 
-// A requested gradient: what arrives at output `index` of `node`.
+// A requested gradient: what arrives at an edge.
 struct Capture {
   Edge edge;
   Tensor grad;
@@ -29,7 +29,9 @@ struct Later {
 
 class Run {
  public:
-  Run(BackwardOptions options, std::vector<Capture>* captures) : options_(options), captures_(captures) {
+  // With `captures`, gradients flow only to those: as results, or (`accumulate`) into grad as without them.
+  Run(BackwardOptions options, std::vector<Capture>* captures, bool accumulate)
+      : options_(options), captures_(captures), accumulate_(accumulate) {
     if (captures_)
       for (Capture& c : *captures_)
         if (c.edge.node) captured_.insert(c.edge.node.get());
@@ -87,14 +89,14 @@ class Run {
   void step(Node& node) {
     Task task = std::move(tasks_[&node]);
     run_tensor_hooks(node, task.grads);
-    if (captures_ && captured_.count(&node))
+    if (captures_ && !accumulate_ && captured_.count(&node))
       for (Capture& c : *captures_)
         if (c.edge.node.get() == &node) {
           c.grad = task.grads.size() > c.edge.input ? task.grads[c.edge.input] : Tensor();
           c.reached = true;
         }
     const uint64_t wanted = captures_ ? inputs_on_path(node) : ~uint64_t(0);
-    const bool capture_only = captures_ && (node.sequence == UINT64_MAX || wanted == 0);
+    const bool capture_only = captures_ && wanted == 0 && !(accumulate_ && node.sequence == UINT64_MAX);
     Tensors results(node.edges.size(), Tensor());
     if (!capture_only) {
       const NodeRunGuard guard({wanted, !options_.retain_graph});
@@ -133,6 +135,14 @@ class Run {
             fail("hook: expected a gradient like the one that came, ", grads[output], ", got ", replaced);
           grads[output] = replaced;
         }
+    for (auto& [output, watched] : std::vector(node.extras->retaining)) {
+      if (output >= grads.size() || !grads[output].defined()) continue;
+      const auto impl = watched.lock();
+      const Tensor t(impl ? lock(*impl) : Ref<TensorImpl>());
+      if (!t.defined()) continue;
+      Tensor& grad = history(t)->grad;
+      grad = grad.defined() ? arithmetic.add(grad, grads[output]) : arithmetic.clone(grads[output]);
+    }
   }
 
   Tensors apply(Node& node, Tensors& grads) {
@@ -168,13 +178,15 @@ class Run {
 
   BackwardOptions options_;
   std::vector<Capture>* captures_;
+  const bool accumulate_;
   std::unordered_set<Node*> captured_;
   std::unordered_map<Node*, Task> tasks_;
   std::unordered_set<Node*> queued_;
   std::priority_queue<Ref<Node>, std::vector<Ref<Node>>, Later> ready_;
 };
 
-void run(std::span<const Tensor> roots, std::span<const Tensor> grads, BackwardOptions options, std::vector<Capture>* captures) {
+void run(std::span<const Tensor> roots, std::span<const Tensor> grads, BackwardOptions options, std::vector<Capture>* captures,
+         bool accumulate) {
   std::vector<Edge> edges;
   std::vector<Tensor> seeds;
   for (size_t i = 0; i < roots.size(); ++i) {
@@ -192,20 +204,21 @@ void run(std::span<const Tensor> roots, std::span<const Tensor> grads, BackwardO
     seeds.push_back(std::move(seed));
   }
   GradGuard guard(options.create_graph);
-  Run(options, captures).execute(edges, seeds);
+  Run(options, captures, accumulate).execute(edges, seeds);
 }
 
 }  // namespace
 
 void backward(std::span<const Tensor> roots, std::span<const Tensor> grads, BackwardOptions options, std::span<const Tensor> inputs) {
-  if (inputs.empty()) return run(roots, grads, options, nullptr);
-  const Tensors results = gradients(roots, grads, inputs, options, true);
-  GradGuard guard(options.create_graph);
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!results[i].defined()) continue;
-    History& h = ensure_history(inputs[i]);
-    h.grad = h.grad.defined() ? arithmetic.add(h.grad, results[i]) : results[i];
+  if (inputs.empty()) return run(roots, grads, options, nullptr, true);
+  std::vector<Capture> captures;
+  for (const Tensor& t : inputs) {
+    Edge edge = gradient_edge(t);
+    if (!edge.node) fail("backward: expected inputs that require grad, got ", t);
+    retain_grad(t);
+    captures.push_back({std::move(edge), {}, false});
   }
+  run(roots, grads, options, &captures, true);
 }
 
 Tensors gradients(std::span<const Tensor> roots, std::span<const Tensor> grads, std::span<const Tensor> inputs,
@@ -216,7 +229,7 @@ Tensors gradients(std::span<const Tensor> roots, std::span<const Tensor> grads, 
     if (!edge.node) fail("grad: expected inputs that require grad, got ", t);
     captures.push_back({std::move(edge), {}, false});
   }
-  run(roots, grads, options, &captures);
+  run(roots, grads, options, &captures, false);
   Tensors results;
   for (size_t i = 0; i < captures.size(); ++i) {
     if (!captures[i].grad.defined() && !allow_unused)

@@ -113,6 +113,25 @@ Edge gradient_edge(const Tensor& t) {
   return {node, 0};
 }
 
+// Makes `node` the grad_fn. A retained gradient is from then on the one that arrives there.
+static void lead(History& h, const Ref<Node>& node, uint32_t output) {
+  if (h.retained) {
+    if (h.grad_fn && h.grad_fn->extras)
+      std::erase_if(h.grad_fn->extras->retaining, [&](const auto& r) { return r.second.lock() == h.retained; });
+    node->more().retaining.emplace_back(output, h.retained);
+  }
+  h.grad_fn = node;
+  h.output = output;
+}
+
+void retain_grad(const Tensor& t) {
+  const Ref<Node> node = grad_fn(t);
+  if (!node || history(t)->retained) return;
+  History& h = *history(t);
+  h.retained = std::make_shared<TensorImpl*>(t.impl());
+  node->more().retaining.emplace_back(h.output, h.retained);
+}
+
 bool needed(std::span<const Tensor> inputs) {
   if (!mode.grad) return false;
   for (const Tensor& t : inputs)
@@ -132,9 +151,7 @@ void set_history(const Tensor& output, const Ref<Node>& node, uint32_t index) {
   if (!output.defined()) return;
   node->outputs[index] = {Dims(output.sizes()), output.dtype()};
   if (!is_floating(output.dtype())) return;
-  History& h = ensure_history(output);
-  h.grad_fn = node;
-  h.output = index;
+  lead(ensure_history(output), node, index);
 }
 
 Tensor flat(const Tensor& grad, size_t input) {
@@ -300,8 +317,7 @@ static void regenerate(const Tensor& view) {
   GradGuard on(true);
   if (view.may_self_overlap()) {  // an expanded view: gradients of elements shown twice add up
     const Tensor again = arithmetic.as_strided(base, view.sizes(), view.strides(), view.offset());
-    h.grad_fn = history(again)->grad_fn;
-    h.output = history(again)->output;
+    lead(h, history(again)->grad_fn, history(again)->output);
     return;
   }
   const Window from(base), window(view);

@@ -44,6 +44,7 @@ struct Node : RefCounted {
 
   struct Extras {
     std::vector<std::pair<uint32_t, std::shared_ptr<Hook>>> tensor_hooks;  // (output, hook), run before the node
+    std::vector<std::pair<uint32_t, std::weak_ptr<TensorImpl*>>> retaining;  // outputs whose tensor keeps its grad
     std::vector<std::shared_ptr<NodeHook>> node_hooks;
     std::string forward_trace;                                             // anomaly mode: where the forward ran
   };
@@ -78,7 +79,7 @@ struct History final : TensorExtension {
   Ref<Node> grad_fn;             // null for leaves
   uint32_t output = 0;
   bool requires_grad = false;    // of a leaf
-  bool retains_grad = false;
+  std::shared_ptr<TensorImpl*> retained;  // after retain_grad(): what grad_fn watches instead of owning the tensor
   Tensor grad;
   std::atomic<AccumulateGrad*> accumulator{nullptr};  // borrowed: it keeps the leaf alive, not the reverse
   uint32_t view_epoch = 0;       // of a view: its base's write epoch when grad_fn was made
@@ -97,6 +98,10 @@ bool is_leaf(const Tensor& t);
 Ref<Node> grad_fn(const Tensor& t);
 // Where a gradient for the tensor goes: its grad_fn, its accumulator, or nowhere.
 Edge gradient_edge(const Tensor& t);
+
+// From now on a tensor that is no leaf adds what arrives at its grad_fn to its grad, also at a later grad_fn that an
+// in-place operation gives it.
+void retain_grad(const Tensor& t);
 
 // True when an operation on these inputs must be recorded.
 template <class... T> bool needed(const T&... inputs) {
@@ -210,7 +215,7 @@ struct BackwardOptions {
   bool create_graph = false;
 };
 // Accumulates the gradients of `roots` (seeded with `grads`; undefined seeds are ones for scalars) into leaves; with
-// `inputs`, only into those (leaves or not).
+// `inputs`, only into those (leaves or not; the latter retain their gradients from then on).
 void backward(std::span<const Tensor> roots, std::span<const Tensor> grads, BackwardOptions options,
               std::span<const Tensor> inputs = {});
 // Returns the gradients for `inputs` instead; undefined where a root does not depend on one and `allow_unused`.

@@ -1,5 +1,4 @@
 // A tensor's autograd attributes, its hooks, and the entries to the engine.
-#include <algorithm>
 #include <pybind11/pybind11.h>
 
 #include "bindings/graph.h"
@@ -34,22 +33,6 @@ namespace {
 
 using Hooks = std::vector<std::shared_ptr<autograd::Hook>>;
 
-// retain_grad() puts a hook at the node that must not keep the tensor alive: the tensor owns the anchor, the node's
-// hook only watches it.
-struct Anchor final : autograd::Hook {
-  TensorImpl* impl;
-  explicit Anchor(TensorImpl* i) : impl(i) {}
-  Tensor call(const Tensor&) override { return {}; }
-};
-struct RetainHook final : autograd::Hook {
-  std::weak_ptr<Anchor> anchor;
-  explicit RetainHook(const std::shared_ptr<Anchor>& a) : anchor(a) {}
-  Tensor call(const Tensor& grad) override {
-    if (auto a = anchor.lock()) static_cast<autograd::History*>(a->impl->autograd.get())->grad = grad;
-    return {};
-  }
-};
-
 bool is_removed(const std::shared_ptr<autograd::Hook>& h) {
   auto* p = dynamic_cast<PythonHook*>(h.get());
   return p && !p->function;
@@ -77,12 +60,7 @@ PyObject* register_hook(PyObject* self, PyObject* function) {
     auto& hooks = node->more().tensor_hooks;
     std::erase_if(hooks, [](auto& h) { return is_removed(h.second); });
     track(self);
-    const uint32_t output = autograd::history(t)->output;
-    // The retained gradient is the one that all hooks have seen.
-    const auto at = std::find_if(hooks.begin(), hooks.end(), [&](auto& h) {
-      return h.first == output && dynamic_cast<RetainHook*>(h.second.get());
-    });
-    hooks.insert(at, {output, hook});
+    hooks.emplace_back(autograd::history(t)->output, hook);
     return removable([hook] { hook->function = py::object(); }).release().ptr();
   });
 }
@@ -104,14 +82,7 @@ PyObject* retain_grad(PyObject* self, PyObject*) {
     const Tensor& t = unwrap(self);
     if (!autograd::requires_grad(t))
       fail("retain_grad: expected a tensor that requires a gradient, got ", t, ", which does not");
-    const Ref<autograd::Node> node = autograd::grad_fn(t);
-    autograd::History& h = autograd::ensure_history(t);
-    if (node && !h.retains_grad) {
-      auto anchor = std::make_shared<Anchor>(t.impl());
-      node->more().tensor_hooks.emplace_back(h.output, std::make_shared<RetainHook>(anchor));
-      h.hooks.push_back(std::move(anchor));
-      h.retains_grad = true;
-    }
+    autograd::retain_grad(t);
     return Py_NewRef(Py_None);
   });
 }
@@ -148,7 +119,7 @@ PyObject* get_grad(PyObject* self, void*) {
     const Tensor& t = unwrap(self);
     const autograd::History* h = autograd::history(t);
     if (h && h->grad.defined()) return wrap(h->grad);
-    if (h && h->grad_fn && !h->retains_grad)
+    if (h && h->grad_fn && !h->retained)
       checked(PyErr_WarnEx(
           PyExc_UserWarning,
           "grad: only leaves keep their gradient, and this tensor is none; call retain_grad() on it before backward",
@@ -328,7 +299,7 @@ PyGetSetDef autograd_properties[] = {
     {"is_leaf", property([](const Tensor& t) { return PyBool_FromLong(autograd::is_leaf(t)); }), nullptr,
      "No recorded operation made this tensor.", nullptr},
     {"retains_grad", property([](const Tensor& t) {
-       return PyBool_FromLong(autograd::history(t) && autograd::history(t)->retains_grad);
+       return PyBool_FromLong(autograd::history(t) && autograd::history(t)->retained);
      }),
      nullptr, "retain_grad() was called.", nullptr},
     {"output_nr", property([](const Tensor& t) {

@@ -96,10 +96,78 @@ def test_retain_grad():
         assert (x * 2).grad is None
 
 
+def test_retained_gradients_add_up():
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    y.retain_grad()
+    z = (y * y).sum()
+    z.backward(retain_graph=True)
+    z.backward()
+    assert y.grad.tolist() == [8, 16]
+
+
+def test_retained_gradient_has_its_own_memory():
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    z = y + 0
+    for t in (y, z):
+        t.retain_grad()
+    z.sum().backward()
+    z.grad.mul_(3)
+    z.grad[0] = 5
+    assert z.grad.tolist() == [5, 3] and y.grad.tolist() == [1, 1] and x.grad.tolist() == [2, 2]
+
+
+def test_retained_gradient_is_that_of_the_tensor_as_it_is():
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    y.retain_grad()
+    y.register_hook(lambda g: None)
+    y.mul_(3)
+    y.sum().backward()
+    assert y.grad.tolist() == [1, 1] and x.grad.tolist() == [6, 6]
+
+
+def test_retained_gradient_follows_writes_through_views():
+    def trial(write):
+        y = leaf(1.0, 2.0) * 2
+        view = y[:1]
+        for t in (y, view):
+            t.retain_grad()
+        write(y, view)
+        (y * y).sum().backward(retain_graph=True)
+        (view * view).sum().backward()
+        return y.grad.tolist(), view.grad.tolist()
+
+    # y is [10, 4] then, and [10, 20]; its view [10] is used by the second sum alone.
+    assert trial(lambda y, view: view.mul_(5)) == ([40, 8], [20])
+    assert trial(lambda y, view: y.mul_(5)) == ([40, 40], [20])
+
+
 def test_backward_into_chosen_inputs():
     x, y = leaf(2.0), leaf(3.0)
     (x * y).sum().backward(inputs=[x])
     assert x.grad.tolist() == [3] and y.grad is None
+    x.grad = None
+    (x * x).sum().backward(inputs=[x, x])
+    assert x.grad.tolist() == [4]
+    z = x * 2
+    z.retain_grad()
+    (z * z).sum().backward(inputs=[z])
+    assert z.grad.tolist() == [8] and x.grad.tolist() == [4]
+
+
+def test_backward_into_chosen_inputs_treats_leaves_as_always():
+    x, y, seen = leaf(1.0, 2.0), leaf(1.0, 2.0), []
+    x.register_post_accumulate_grad_hook(lambda t: seen.append(t.grad.tolist()))
+    (x + y).sum().backward(inputs=[x, y])
+    x.grad.mul_(3)
+    assert x.grad.tolist() == [3, 3] and y.grad.tolist() == [1, 1] and seen == [[1, 1]]
+    g = pydl.ones(2)
+    y.grad = None
+    (y + 0).backward(g, inputs=[y])
+    g.zero_()
+    assert y.grad.tolist() == [1, 1]
 
 
 def test_several_roots():
