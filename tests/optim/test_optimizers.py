@@ -190,6 +190,7 @@ def test_groups():
     optimizer.step()
     assert [p.item() for p in (a, b, c)] == [-1, -10, -1]
     assert [group["params"] for group in optimizer.state_dict()["param_groups"]] == [[0], [1], [2]]
+    assert "\n\nParameter Group 2\n" in repr(optimizer)
     assert list(optimizer.state_dict()["state"]) == [2]
     named = pydl.optim.SGD([("a", a), ("b", b)])
     assert named.param_groups[0]["param_names"] == ["a", "b"] and named.param_groups[0]["params"][1] is b
