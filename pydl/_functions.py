@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from pydl import _core
 from pydl._core import Tensor
@@ -34,16 +36,44 @@ def _listed(tensors: tuple) -> list[Tensor]:
     return list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], list | tuple) else list(tensors)
 
 
-def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
+def _letters(subscripts: Iterable[Any]) -> str:
+    """Subscripts 0 to 51 and Ellipsis in the spelling of an equation."""
+    spelled = ""
+    for subscript in subscripts:
+        if subscript is Ellipsis:
+            spelled += "..."
+            continue
+        try:
+            n = operator.index(subscript)
+        except TypeError:
+            given = type(subscript).__name__
+            raise TypeError(f"einsum: expected subscripts to be integers or an Ellipsis, got {given}") from None
+        if not 0 <= n < 52:
+            raise ValueError(f"einsum: expected subscripts from 0 to 51, got {n}")
+        spelled += chr(ord("A") + n if n < 26 else ord("a") + n - 26)
+    return spelled
+
+
+def einsum(equation: str | Tensor, *operands: Any) -> Tensor:
     """Sums of products of elements, by subscripts (Einstein's convention).
 
     Subscripts are letters; `...` stands for any leading dimensions, which broadcast; subscripts missing behind `->` are
-    summed. Without `->` the output has the subscripts that occur once, in alphabetical order.
+    summed. Without `->` the output has the subscripts that occur once, in alphabetical order. Instead of an equation,
+    each tensor may be followed by the list of its subscripts, numbers from 0 to 51 or an Ellipsis; those of the output
+    come last.
 
     >>> import pydl
     >>> pydl.einsum("ij,jk->ik", pydl.eye(2), pydl.ones(2, 3)).shape
     pydl.Size([2, 3])
     """
+    if isinstance(equation, Tensor):
+        if not operands:
+            raise ValueError("einsum: expected an equation, or a list of subscripts behind each tensor, got one tensor")
+        output = ""
+        if len(operands) % 2 == 0:
+            output = "->" + _letters(operands[-1])
+            operands = operands[:-1]
+        return _core.einsum(",".join(map(_letters, operands[::2])) + output, [equation, *operands[1::2]])
     return _core.einsum(equation, _listed(operands))
 
 

@@ -213,6 +213,21 @@ def test_scatter_a_number_with_a_reduction(torch_or_fail):
     assert found[0] == found[1]
 
 
+def test_einsum_by_lists_of_subscripts(torch_or_fail):
+    found = []
+    for lib in (pydl, torch_or_fail):
+        a, b = lib.arange(6.0).reshape(2, 3), lib.arange(24.0).reshape(2, 3, 4)
+        found.append([lib.einsum(*call).tolist() for call in ((a, [0, 1], b, [0, 1, 2], [2, 0]), (a, (1, 0)),
+            (a, [0, 1], b, [0, 1, 2]), (a, [..., 0], [0, ...]), (a, [26, 25]), (a, [0, 1], []),
+            (a, [0, 51], b, [0, 51, 3]), (a, lib.tensor([1, 0])))])
+        for call in ((a, [52, 0]), (a, [0, -1]), (a,)):
+            with pytest.raises(ValueError):
+                lib.einsum(*call)
+    assert found[0] == found[1]
+    with pytest.raises(TypeError, match="einsum: expected subscripts to be integers"):
+        pydl.einsum(pydl.ones(2, 2), [0, 1], pydl.ones(2, 2))
+
+
 def test_kthvalue_of_nothing(torch_or_fail):
     for lib in (pydl, torch_or_fail):
         with pytest.raises(IndexError):
