@@ -308,6 +308,14 @@ def test_padding_and_packing():
         assert_same(tuple(getattr(a, name)()), tuple(getattr(b, name)()))
 
 
+def test_packing_takes_lengths_of_any_dtype():
+    torch = pytest.importorskip("torch")
+    for dtype in ("float32", "float64", "int32", "uint8"):
+        ours, theirs = (lib.nn.utils.rnn.pack_padded_sequence(lib.arange(8).reshape(4, 2), lib.tensor([2, 3],
+            dtype=getattr(lib, dtype)), enforce_sorted=False) for lib in (pydl, torch))
+        assert_same(tuple(ours), tuple(theirs))
+
+
 def test_padding_takes_the_first_dtype():
     torch = pytest.importorskip("torch")
     values = ([1, 2], [3.5], [4.5, 5.5])

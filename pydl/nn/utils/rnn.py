@@ -134,6 +134,8 @@ def pack_padded_sequence(
     """
     if input.dim() < 2:
         raise pydl.ShapeError(f"pack_padded_sequence: expected an input of at least 2 dimensions, got {input.dim()}")
+    if isinstance(lengths, Tensor):
+        lengths = lengths.long()  # sums of a mask of floats are taken
     lengths = _integers("pack_padded_sequence", lengths)
     batch, steps = (input.size(0), input.size(1)) if batch_first else (input.size(1), input.size(0))
     if len(lengths) != batch:
