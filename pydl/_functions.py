@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -29,6 +30,8 @@ __all__ = [
     "unique",
     "unique_consecutive",
 ]
+
+_AT_ONCE = 1 << 20  # indices that combinations passes from Python at once
 
 
 def _listed(tensors: tuple) -> list[Tensor]:
@@ -139,15 +142,21 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """All combinations of r elements of a vector, one a row, in order of position."""
+    import numpy as np
+
     if input.dim() != 1:
         raise RuntimeError(f"combinations: expected a vector, got shape {list(input.shape)}")
     if r < 0:
         raise RuntimeError(f"combinations: expected a non-negative r, got {r}")
-    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    picks = list(choose(range(input.numel()), r))
-    if r == 0 or not picks:
-        return input.new_empty([0 if r == 0 else len(picks), r][: 1 if r == 0 else 2])
-    return input[_core.tensor(picks, dtype=_core.int64)]
+    n, choose = input.numel(), itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    rows = math.comb(max(n + r - 1, 0) if with_replacement else n, r)
+    if r == 0 or rows == 0:
+        return input.new_empty([0, r] if r else [0])
+    picks = _core.empty([min(rows, 2**62), r], dtype=_core.int64)  # at first: more than fits memory raises here
+    indices, values = picks.numpy().reshape(-1), itertools.chain.from_iterable(choose(range(n), r))
+    for at in range(0, len(indices), _AT_ONCE):
+        indices[at : at + _AT_ONCE] = np.fromiter(itertools.islice(values, _AT_ONCE), np.int64)
+    return input[picks]
 
 
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:

@@ -228,6 +228,16 @@ def test_einsum_by_lists_of_subscripts(torch_or_fail):
         pydl.einsum(pydl.ones(2, 2), [0, 1], pydl.ones(2, 2))
 
 
+def test_combinations_of_many():
+    x = pydl.arange(1500)
+    pairs = pydl.combinations(x)  # more indices than are passed at once
+    first, second = np.triu_indices(1500, 1)
+    assert (pairs[:, 0].numpy() == first).all() and (pairs[:, 1].numpy() == second).all()
+    for r in (5, 50):
+        with pytest.raises((pydl.OutOfMemoryError, pydl.ShapeError)):
+            pydl.combinations(pydl.arange(4096), r)
+
+
 def test_kthvalue_of_nothing(torch_or_fail):
     for lib in (pydl, torch_or_fail):
         with pytest.raises(IndexError):
