@@ -217,6 +217,7 @@ Tensor expand(const Tensor& x, IntSpan size, bool) {
       fail<ShapeError>("expand: expected sizes that ", show(x.sizes()), " broadcasts to, got ", show(size));
     strides[d] = d < lead || (have == 1 && sizes[d] != 1) ? 0 : x.strides()[d - lead];
   }
+  element_count(sizes);  // raises for more than int64 counts
   return make_view("ExpandBackward", x, sizes, strides, x.offset(), [from = Dims(x.sizes())](const Tensor& g) { return sum_to(g, from); });
 }
 

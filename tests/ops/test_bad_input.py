@@ -140,6 +140,7 @@ WRONG: list[tuple[str, Callable[[], Any], Any]] = [
     # Numbers whose products or sums overflow.
     ("view", lambda: f(0).view(2**32, 2**32), SHAPE),
     ("reshape", lambda: f(4).reshape(2**62 + 1, 4), SHAPE),
+    ("expand", lambda: f(1).expand(2**31, 2**33), SHAPE),
     ("as_strided", lambda: f(3).as_strided((2,), (2**62 - 2**40,)), RuntimeError),
     ("as_strided", lambda: f(3).as_strided((3,), (2**61,)), RuntimeError),
     ("as_strided", lambda: f(3).as_strided((2,), (1,), 2**62), RuntimeError),
