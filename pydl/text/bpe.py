@@ -75,6 +75,9 @@ class BPETokenizer(Tokenizer):
         for left, right in merges:
             pieces.append(pieces[left] + pieces[right])
         visible = ["".join([BYTE_CHARACTERS[byte] for byte in piece]) for piece in pieces]
+        for token in set(visible).intersection(self.special_tokens):
+            raise ValueError(f"BPETokenizer: expected special tokens spelled unlike the tokens learned, got {token!r}, "
+                             f"as which {pieces[visible.index(token)]!r} is written")
         self.vocab: Vocab = Vocab.from_tokens([*self.special_tokens, *visible])
         self._merges = list(merges)
         self._pieces = [token.encode() for token in self.special_tokens] + pieces

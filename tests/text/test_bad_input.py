@@ -186,7 +186,7 @@ def test_merges_from_damaged_files(tmp_path):
 
 def test_training_that_fails_changes_nothing():
     tokenizer = BPETokenizer(special_tokens=["Ã©"])  # as the two bytes of "é" are written
-    with pytest.raises(ValueError, match="expected different tokens, got 'Ã©' twice"):
+    with pytest.raises(ValueError, match="expected special tokens spelled unlike .* got 'Ã©', as which b"):
         tokenizer.train("é é é", 300)
     assert tokenizer.merges == [] and tokenizer.decode(tokenizer.encode("é")) == "é"
 
