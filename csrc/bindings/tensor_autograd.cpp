@@ -173,7 +173,10 @@ int set_data(PyObject* self, PyObject* value, void*) {
 PyObject* detach_(PyObject* self, PyObject*) {
   return guarded([&] {
     const Tensor& t = unwrap(self);
-    if (t.impl()->base) fail("detach_: expected a tensor that is no view, got a view; use detach()");
+    // A base that nothing else shows, such as a cell's state before its steps were dropped, makes no view of a result.
+    Ref<TensorImpl>& base = t.impl()->base;
+    if (base.use_count() > 1) fail("detach_: expected a tensor that is no view, got a view; use detach()");
+    base = {};
     if (autograd::History* h = autograd::history(t)) {
       h->grad_fn = {};
       h->requires_grad = false;

@@ -249,3 +249,18 @@ def test_an_expanded_view_whose_base_was_written(torch_or_fail):
         (g * g).sum().backward()
         found.append((g.tolist(), x.grad.tolist()))
     np.testing.assert_allclose(*found, rtol=1e-12)
+
+
+def test_detaching_in_place(torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        x = lib.ones(2, 3, requires_grad=True)
+        for result in (lib.nn.GRUCell(3, 2)(x), *lib.nn.LSTMCell(3, 2)(x), x.repeat(2, 1), x.t().reshape(-1), x @ x.t(),
+                (x * 1).detach_()):
+            assert result.detach_() is result and result.is_leaf and not result.requires_grad
+            result.add_(1)
+        y = x * 1
+        with pytest.raises(RuntimeError):
+            y[0].detach_()
+        with pytest.raises(RuntimeError):
+            y.view(6).detach_()
+        assert y.detach_().is_leaf
