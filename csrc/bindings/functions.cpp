@@ -28,6 +28,7 @@ struct PythonNode final : autograd::Node {
   std::string label;
   std::vector<autograd::Saved> saved;
   std::vector<bool> takes_tensor;  // of each argument of forward
+  std::vector<bool> gives_tensor;  // of each output
   bool released = false;
 
   PythonNode(py::object f, py::object c) : function(std::move(f)), context(std::move(c)) {
@@ -58,6 +59,7 @@ struct PythonNode final : autograd::Node {
 
  private:
   Tensors call_backward(const Tensors& grads);
+  void check_gradient(const Tensor& gradient, const autograd::Edge& edge, size_t argument) const;
 };
 
 py::tuple Context::saved_tensors() const {
@@ -78,7 +80,7 @@ Tensors PythonNode::call_backward(const Tensors& grads) {
   args[0] = context;
   for (size_t i = 0; i < outputs.size(); ++i) {
     Tensor g = i < grads.size() ? grads[i] : Tensor();
-    if (!g.defined() && c.materialize && is_floating(outputs[i].dtype))
+    if (!g.defined() && c.materialize && gives_tensor[i])
       g = autograd::arithmetic.zeros(outputs[i].sizes, outputs[i].dtype);
     args[i + 1] = wrapped(std::move(g));
   }
@@ -96,9 +98,22 @@ Tensors PythonNode::call_backward(const Tensors& grads) {
       fail(name, ": expected None as the gradient of argument ", i, ", which is no tensor, got ", Py_TYPE(g.ptr())->tp_name);
     if (!is_tensor(g.ptr()))
       fail(name, ": expected Tensors or None as gradients, got ", Py_TYPE(g.ptr())->tp_name);
-    if (edges[i].node) gradients[i] = unwrap(g.ptr());
+    if (!edges[i].node) continue;
+    gradients[i] = unwrap(g.ptr());
+    check_gradient(gradients[i], edges[i], i);
   }
   return gradients;
+}
+
+// Only what the engine can sum to the argument's shape: it trusts operators, and would reshape others of that count.
+void PythonNode::check_gradient(const Tensor& gradient, const autograd::Edge& edge, size_t argument) const {
+  if (edge.node->outputs.size() <= edge.input) return;
+  const IntSpan got = gradient.sizes(), wanted = edge.node->outputs[edge.input].sizes;
+  const bool fits = got.size() >= wanted.size() &&
+                    std::equal(wanted.begin(), wanted.end(), got.end() - ptrdiff_t(wanted.size()),
+                               [](int64_t w, int64_t n) { return w == 1 || w == n; });
+  if (!fits)
+    fail<ShapeError>(name, ": expected a gradient of shape ", show(wanted), " for argument ", argument, ", got ", gradient);
 }
 
 bool contains(std::span<const Tensor> tensors, const Tensor& t) {
@@ -147,6 +162,7 @@ class Application {
     std::vector<Tensor> tensors;
     for (size_t i = 0; i < outputs.size(); ++i) {
       const py::object o = outputs[i];
+      raw->gives_tensor.push_back(is_tensor(o.ptr()));
       if (!is_tensor(o.ptr())) {
         finished[i] = o;
         tensors.emplace_back();

@@ -143,6 +143,46 @@ def test_wrong_number_of_gradients():
         Wrong.apply(leaf(1.0)).sum().backward()
 
 
+def test_gradients_of_a_wrong_shape(torch_or_fail):
+    for lib in (pydl, torch_or_fail):
+        class Sum(lib.autograd.Function):
+            @staticmethod
+            def forward(ctx, x, gradient):
+                ctx.gradient = gradient
+                return x.sum()
+
+            @staticmethod
+            def backward(ctx, g):
+                return ctx.gradient, None
+
+        x = lib.zeros(2, 3, requires_grad=True)
+        for shape in ((3, 2), (6,), (), (1, 3), (3,), (2, 3, 1)):
+            with pytest.raises(RuntimeError, match="Backward"):
+                Sum.apply(x, lib.ones(shape)).backward()
+        Sum.apply(x, lib.ones(4, 2, 3)).backward()
+        assert x.grad.tolist() == [[4, 4, 4], [4, 4, 4]]
+        x = lib.zeros(1, 3, requires_grad=True)
+        Sum.apply(x, lib.ones(2, 3)).backward()
+        assert x.grad.tolist() == [[2, 2, 2]]
+
+
+def test_gradients_of_outputs_that_have_none(torch_or_fail):
+    seen = []
+    for lib in (pydl, torch_or_fail):
+        class Mixed(lib.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                return x * 2, x.argmax(), None, "text", x * 3
+
+            @staticmethod
+            def backward(ctx, *gradients):
+                seen.append([None if g is None else (g.tolist(), str(g.dtype).split(".")[1]) for g in gradients])
+                return gradients[0]
+
+        Mixed.apply(lib.ones(2, requires_grad=True))[0].sum().backward()
+    assert seen[0] == seen[1]
+
+
 def test_exception_in_backward_arrives():
     class Fails(pydl.autograd.Function):
         @staticmethod
