@@ -284,6 +284,29 @@ def test_state_hooks():
     assert loaded == [4.0] and "0.old" in state
 
 
+def test_versions_of_states(torch_or_fail):
+    """A module that changed its layout converts the states that were written before."""
+    seen = []
+    for lib in (pydl, torch_or_fail):
+        class Layer(lib.nn.Linear):
+            _version = 3
+
+            def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
+                seen.append((prefix, local_metadata.get("version")))
+                super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
+        model = lib.nn.Sequential(lib.nn.ReLU(), lib.nn.Sequential(Layer(2, 2)))
+        state = model.state_dict()
+        model.load_state_dict(copy.deepcopy(state))
+        model.load_state_dict(dict(state))
+        seen.append({name: about["version"] for name, about in state._metadata.items()})
+        inner = model[1]
+        inner._register_load_state_dict_pre_hook(lambda state, prefix, *args: seen.append((prefix, sorted(state))))
+        inner._register_load_state_dict_pre_hook(lambda module, *args: seen.append(len(module)), with_module=True)
+        model.load_state_dict(state)
+    assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]
+
+
 # -- hooks ------------------------------------------------------------------------------------------------------------
 
 

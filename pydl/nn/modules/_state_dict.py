@@ -49,6 +49,7 @@ def load_into(module: Module, state_dict: Mapping[str, Any], strict: bool, assig
     """Checks the whole dictionary first and writes after that, so one that does not fit leaves the module as it was."""
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"load_state_dict: expected a mapping as state_dict, got {type(state_dict).__name__}")
+    versions = getattr(state_dict, "_metadata", None) or {}
     state_dict = OrderedDict(state_dict)
     missing: list[str] = []
     unexpected: list[str] = []
@@ -56,7 +57,7 @@ def load_into(module: Module, state_dict: Mapping[str, Any], strict: bool, assig
     writes: list[Callable[[], object]] = []
 
     def visit(module: Module, state: dict[str, Any], prefix: str) -> None:
-        metadata = {"assign_to_params_buffers": assign, "writes": writes}
+        metadata = {**versions.get(prefix[:-1], {}), "assign_to_params_buffers": assign, "writes": writes}
         module._load_from_state_dict(state, prefix, metadata, True, missing, unexpected, errors)
         for name, child in module._modules.items():
             child_prefix = f"{prefix}{name}."

@@ -44,6 +44,7 @@ class Module:
     ['weight']
     """
 
+    _version: int = 1  # of the layout that state_dict writes, for _load_from_state_dict of later ones
     training: bool
     # An instance gets its own with its first hook. Of the others all see EVERY_MODULE while that holds any.
     _hooks: Hooks | None = None
@@ -406,7 +407,13 @@ class Module:
         self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
     ) -> dict[str, Any]:
         """Parameters and persistent buffers by dotted name, sharing memory with the module; attached if `keep_vars`."""
-        destination = OrderedDict() if destination is None else destination
+        if destination is None:
+            whole: Any = OrderedDict()
+            whole._metadata = OrderedDict()  # the version of each module's layout, by the module's name
+            destination = whole
+        local_metadata = {"version": self._version}
+        if (metadata := getattr(destination, "_metadata", None)) is not None:
+            metadata[prefix[:-1]] = local_metadata
         hooks = self._hooks
         if hooks is not None:
             for hook in list(hooks.state_dict_pre.values()):
@@ -417,7 +424,7 @@ class Module:
                 module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         if hooks is not None:
             for hook in list(hooks.state_dict.values()):
-                if hook(self, destination, prefix, {}) is not None:
+                if hook(self, destination, prefix, local_metadata) is not None:
                     raise RuntimeError("state_dict post-hook: expected None, got a value")
         return destination
 
@@ -493,6 +500,12 @@ class Module:
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``."""
         return self._add_hook("load_state_dict_pre", hook)
+
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
+        """`register_load_state_dict_pre_hook` by the name that it had before, for hooks that do not get the module."""
+        return self.register_load_state_dict_pre_hook(hook if with_module else lambda module, *args: hook(*args))
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """``hook(module, incompatible_keys)`` runs after loading and may edit the keys that are complained about."""
