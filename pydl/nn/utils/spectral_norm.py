@@ -9,14 +9,16 @@ from pydl import Tensor
 from pydl.nn import functional as F
 from pydl.nn.modules.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from pydl.nn.modules.module import Module
-from pydl.nn.parameter import Parameter
+from pydl.nn.utils._weight_hook import WeightHook, find, remove
 
 __all__ = ["remove_spectral_norm", "spectral_norm"]
 
 
-class _SpectralNorm:
+class _SpectralNorm(WeightHook):
+    parts = ("u", "v", "orig")
+
     def __init__(self, name: str, n_power_iterations: int, dim: int, eps: float) -> None:
-        self.name = name
+        super().__init__(name)
         self.n_power_iterations = n_power_iterations
         self.dim = dim
         self.eps = eps
@@ -34,18 +36,11 @@ class _SpectralNorm:
         # Copies, since the next forward pass writes to the buffers before this one's backward reads them.
         return weight / u.clone().dot(matrix.mv(v.clone()))
 
+    def present(self, module: Module) -> Tensor:
+        return self.weight(module, 0)
+
     def __call__(self, module: Module, args: Any) -> None:
         setattr(module, self.name, self.weight(module, self.n_power_iterations if module.training else 0))
-
-
-def _hooks_of(module: Module) -> dict[int, tuple[Any, bool]]:
-    return {} if module._hooks is None else module._hooks.forward_pre
-
-
-def _find(module: Module, name: str) -> tuple[int, _SpectralNorm] | None:
-    """The hook that makes this weight, with its key."""
-    hooks = ((key, hook) for key, (hook, _) in _hooks_of(module).items() if isinstance(hook, _SpectralNorm))
-    return next(((key, hook) for key, hook in hooks if hook.name == name), None)
 
 
 def spectral_norm(
@@ -63,7 +58,7 @@ def spectral_norm(
     """
     if n_power_iterations <= 0:
         raise ValueError(f"spectral_norm: expected n_power_iterations > 0, got {n_power_iterations}")
-    if _find(module, name) is not None:
+    if find(module, _SpectralNorm, name) is not None:
         raise RuntimeError(f"spectral_norm: expected a parameter without spectral_norm, got {name!r}, which has it")
     weight = module._parameters[name]
     if weight is None:
@@ -89,14 +84,4 @@ def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
     >>> [name for name, _ in layer.named_parameters()]
     ['bias', 'weight']
     """
-    found = _find(module, name)
-    if found is None:
-        raise ValueError(f"remove_spectral_norm: expected a parameter with spectral_norm, got {name!r} of "
-                         f"{type(module).__name__}")
-    key, hook = found
-    del _hooks_of(module)[key]
-    weight = hook.weight(module, 0).detach()
-    for member in (name, f"{name}_u", f"{name}_v", f"{name}_orig"):
-        delattr(module, member)
-    module.register_parameter(name, Parameter(weight))
-    return module
+    return remove(module, _SpectralNorm, "spectral_norm", name)

@@ -9,6 +9,7 @@ import pydl
 from pydl import Tensor
 from pydl.nn.modules.module import Module
 from pydl.nn.parameter import Parameter
+from pydl.nn.utils._weight_hook import WeightHook, find, remove
 
 __all__ = ["norm_except_dim", "normalized", "remove_weight_norm", "weight_norm"]
 
@@ -25,26 +26,18 @@ def normalized(v: Tensor, g: Tensor, dim: int) -> Tensor:
     return v * (g / norm_except_dim(v, dim))
 
 
-class _WeightNorm:
+class _WeightNorm(WeightHook):
+    parts = ("g", "v")
+
     def __init__(self, name: str, dim: int) -> None:
-        self.name = name
+        super().__init__(name)
         self.dim = dim
 
-    def weight(self, module: Module) -> Tensor:
+    def present(self, module: Module) -> Tensor:
         return normalized(getattr(module, f"{self.name}_v"), getattr(module, f"{self.name}_g"), self.dim)
 
     def __call__(self, module: Module, args: Any) -> None:
-        setattr(module, self.name, self.weight(module))
-
-
-def _hooks_of(module: Module) -> dict[int, tuple[Any, bool]]:
-    return {} if module._hooks is None else module._hooks.forward_pre
-
-
-def _find(module: Module, name: str) -> tuple[int, _WeightNorm] | None:
-    """The hook that makes this weight, with its key."""
-    hooks = ((key, hook) for key, (hook, _) in _hooks_of(module).items() if isinstance(hook, _WeightNorm))
-    return next(((key, hook) for key, hook in hooks if hook.name == name), None)
+        setattr(module, self.name, self.present(module))
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
@@ -61,7 +54,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         "`nn.utils.weight_norm` is deprecated in favor of `nn.utils.parametrizations.weight_norm`.", FutureWarning,
         stacklevel=2,
     )
-    if _find(module, name) is not None:
+    if find(module, _WeightNorm, name) is not None:
         raise RuntimeError(f"weight_norm: expected a parameter without weight_norm, got {name!r}, which has it")
     hook = _WeightNorm(name, -1 if dim is None else dim)
     weight = getattr(module, name).detach()
@@ -81,14 +74,4 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
     >>> [name for name, _ in layer.named_parameters()]
     ['bias', 'weight']
     """
-    found = _find(module, name)
-    if found is None:
-        raise ValueError(f"remove_weight_norm: expected a parameter with weight_norm, got {name!r} of "
-                         f"{type(module).__name__}")
-    key, hook = found
-    del _hooks_of(module)[key]
-    weight = hook.weight(module).detach()
-    for member in (name, f"{name}_g", f"{name}_v"):
-        delattr(module, member)
-    module.register_parameter(name, Parameter(weight))
-    return module
+    return remove(module, _WeightNorm, "weight_norm", name)
