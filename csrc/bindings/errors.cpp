@@ -10,12 +10,14 @@ namespace pydl::python {
 PyObject* shape_error = nullptr;
 static PyObject* out_of_memory_error = nullptr;
 
-// The message with its leading "name: " replaced.
+// The message with its leading "name: " replaced, unless by the name of an entry of our own ("_fused_linear"): the one that
+// was there is the operator's that it does the work of.
 static std::string renamed(const char* message, const char* op) {
   if (!op) return message;
   const std::string_view text = message;
   const size_t end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.");
   const bool named = end != 0 && end != text.npos && text.substr(end, 2) == ": ";
+  if (named && op[0] == '_') return message;
   return std::string(op) + ": " + std::string(named ? text.substr(end + 2) : text);
 }
 

@@ -1,6 +1,8 @@
 """What a Sequential runs as one operator gives what its modules give one after the other."""
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from support import python
@@ -138,7 +140,7 @@ def test_gradients_of_a_linear_layer_with_an_activation(activation, shape):
     for dtype in (pydl.float32, pydl.float64, pydl.bfloat16):
         model = nn.Sequential(nn.Linear(33, 17), activation).to(dtype)
         found = []
-        for run in (model, lambda x: one_by_one(model, x)):  # noqa: B023
+        for run in (model, partial(one_by_one, model)):
             x = draw(*shape).to(dtype).requires_grad_()
             y = run(x)
             gradients = pydl.autograd.grad(y, [x, *model.parameters()], draw(*y.shape, seed=1).to(dtype))
@@ -299,6 +301,8 @@ def test_training_statistics_and_unbatched_input_are_left_alone():
             model(x[0])
         with pytest.raises(pydl.ShapeError):
             nn.Sequential(model[0], nn.BatchNorm2d(32)).eval()(x)
+    with pytest.raises(pydl.ShapeError, match="^linear: expected an input whose last size is in_features = 3"):
+        nn.Sequential(nn.Linear(3, 4), nn.ReLU())(draw(5, 2))
         half = nn.Sequential(*model[:1], nn.SiLU()).bfloat16()
         assert pydl.equal(half(x.bfloat16()), one_by_one(half, x.bfloat16()))
 
