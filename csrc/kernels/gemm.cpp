@@ -16,12 +16,15 @@ namespace {
 #if defined(__AVX512F__)
 inline constexpr int kTileRows = 14, kWideRows = 6, kWideVectors = 4;
 inline constexpr int kDotRows = 4;
+inline constexpr int kPackingTiles = 14, kPackingTiles2K = 14, kPackingTiles4K = 3;
 #elif defined(__AVX2__)
 inline constexpr int kTileRows = 6, kWideRows = 2, kWideVectors = 4;
 inline constexpr int kDotRows = 2;
+inline constexpr int kPackingTiles = 28, kPackingTiles2K = 5, kPackingTiles4K = 2;
 #else
 inline constexpr int kTileRows = 4, kWideRows = 1, kWideVectors = 4;
 inline constexpr int kDotRows = 2;
+inline constexpr int kPackingTiles = 28, kPackingTiles2K = 5, kPackingTiles4K = 2;
 #endif
 inline constexpr int kDotColumns = 4, kDotRowColumns = 4;
 
@@ -29,7 +32,9 @@ template <class T> constexpr GemmBlocking blocking() {
   const int64_t vector = vec<T>::size, halves = sizeof(T) / 4;
   return {.mr = kTileRows, .nr = 2 * vector, .vector = vector,
           .mc = 8 * kTileRows, .kc = 1024 / halves, .nc = 2048,
-          .dot_kc = 1024 / halves, .wide_mr = kWideRows,
+          .dot_kc = 1024 / halves,
+          .packing_rows = kPackingTiles * kTileRows, .packing_rows_2k = kPackingTiles2K * kTileRows,
+          .packing_rows_4k = kPackingTiles4K * kTileRows, .wide_mr = kWideRows,
 #if defined(__AVX2__)
           .masked_columns = true
 #else

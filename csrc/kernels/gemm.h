@@ -40,6 +40,7 @@ template <class T> struct GemmBlock {
 struct GemmBlocking {
   int64_t mr, nr, vector;
   int64_t mc, kc, nc, dot_kc;
+  int64_t packing_rows, packing_rows_2k, packing_rows_4k;  // see b_wants_packing in ops/gemm.cpp
   int64_t wide_mr;       // up to so many rows, unpacked panels are twice as wide
   bool masked_columns;   // a partial last vector of unpacked B costs nothing
 };

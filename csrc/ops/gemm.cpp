@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/arch.h"
 #include "base/parallel.h"
 #include "kernels/table.h"
 #include "ops/workspace.h"
@@ -50,6 +51,21 @@ template <class T> bool a_wants_packing(const GemmBlock<T>& g, const GemmBlockin
   return std::min(bytes % few_sets, few_sets - bytes % few_sets) < 16 && (by_rows || g.n >= 8 * size.nr);
 }
 
+// Whether a copy of B pays, whose rows are contiguous. The tiles read them where they are while a block fits the L2 cache,
+// they start on cache lines, or are used too seldom to repay a copy; a copy repays itself sooner where rows a multiple of
+// 2 KiB apart put a panel on the same few sets of the L1 cache, and of 4 KiB on those of the L2. Packed or not, the bits
+// are the same.
+template <class T> bool b_wants_packing(const GemmBlock<T>& g, const GemmBlocking& size, int64_t kc) {
+  constexpr int64_t kFewRows = 32;  // of B, which fit those sets
+  const int64_t in_l2 = std::min<int64_t>(cache_sizes().l2, 1 << 20);
+  if (!size.masked_columns && g.n % size.vector != 0) return true;
+  const int64_t stride = std::abs(g.b_rs) * int64_t(sizeof(T));
+  if (kc > kFewRows && stride % 4096 == 0 && g.m >= size.packing_rows_4k) return true;
+  if (kc > kFewRows && stride % 2048 == 0 && g.m >= size.packing_rows_2k) return true;
+  const bool split_lines = (reinterpret_cast<uintptr_t>(g.b) | uintptr_t(stride)) % 64 != 0;
+  return (split_lines && g.m >= 10 * size.mr) || (kc * g.n * int64_t(sizeof(T)) > in_l2 && g.m >= size.packing_rows);
+}
+
 // How many parts a long k is cut into: for a C so small beside k that its rows and columns, dealt out to threads, would
 // have each of them read most of A and B, of which another thread may have written what it reads. A power of two, so
 // that it deals evenly.
@@ -78,13 +94,7 @@ template <class T> Plan make_plan(const GemmBlock<T>& g) {
     // Each step along a row of A whose columns are contiguous is another line, often another page: few of them at a
     // time stay in the caches until the tiles below have used the rest of those lines.
     if (g.a_rs == 1 && g.a_cs != 1) plan.kc = even_block(k, plan.pack_a ? size.kc / 2 : size.kc / 4);
-    // Rows of B are read where they are while a block fits the L2 cache, they start on cache lines, or are used too
-    // seldom to repay a copy. Packed or not, the bits are the same.
-    const bool large = plan.kc * g.n * int64_t(sizeof(T)) > (1 << 20) && g.m >= 14 * size.mr;
-    const bool split_lines =
-        g.m >= 10 * size.mr && (reinterpret_cast<uintptr_t>(g.b) | uintptr_t(g.b_rs) * sizeof(T)) % 64 != 0;
-    const bool edge = !size.masked_columns && g.n % size.vector != 0;
-    plan.pack_b = !g.b_packed && (!rows_of_b || large || split_lines || edge);
+    plan.pack_b = !g.b_packed && (!rows_of_b || b_wants_packing(g, size, plan.kc));
   }
   return plan;
 }
