@@ -40,7 +40,9 @@ template <class T> struct GemmBlock {
 struct GemmBlocking {
   int64_t mr, nr, vector;
   int64_t mc, kc, nc, dot_kc;
-  int64_t packing_rows, packing_rows_2k, packing_rows_4k;  // see b_wants_packing in ops/gemm.cpp
+  // From so many rows of C on, a copy of B's contiguous rows pays: a large B's, one's whose rows lie a multiple of 2 KiB
+  // apart, of 4 KiB.
+  int64_t packing_rows, packing_rows_2k, packing_rows_4k;
   int64_t wide_mr;       // up to so many rows, unpacked panels are twice as wide
   bool masked_columns;   // a partial last vector of unpacked B costs nothing
 };

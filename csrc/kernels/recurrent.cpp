@@ -18,17 +18,23 @@
 PYDL_ISA_BEGIN
 namespace {
 
-// Accumulators of kTileRows x 4 vectors, a row of the panel and a value of h fill the register file. A few rows alone
-// would wait for each other's additions: they take several panels at a time.
+// A tile's sums are a few rows by the vectors of a panel. Those that the register file does not hold at once are summed in
+// turns: more rows then share each line of a panel that comes from the L2 cache. A few rows alone would wait for each
+// other's additions: they take several panels at a time.
 #if defined(__AVX512F__)
-inline constexpr int kTileRows = 6;
+inline constexpr int kTileRows = 6, kAccumulators = 24, kMostPanels = 4;
 #elif defined(__AVX2__)
-inline constexpr int kTileRows = 3;
+inline constexpr int kTileRows = 6, kAccumulators = 12, kMostPanels = 2;
 #else
-inline constexpr int kTileRows = 2;
+inline constexpr int kTileRows = 2, kAccumulators = 8, kMostPanels = 2;
 #endif
+// Vectors of a panel whose rows lie together and that a whole tile sums at a time.
+constexpr int piece_of(int vectors) { return vectors == 4 && kTileRows * vectors > kAccumulators ? 2 : vectors; }
+// Rows of a tile of so many vectors: three of them in turns would leave one alone.
+constexpr int tile_rows(int vectors) {
+  return vectors == 3 && kAccumulators / 3 < kTileRows ? kAccumulators / 3 : kTileRows;
+}
 inline constexpr int kLoneVectors = 4;
-inline constexpr int kMostPanels = kTileRows >= 4 ? 4 : 2;  // of a tile of one row
 
 // ---- the product ----------------------------------------------------------------------------------------------------
 // One left operand of a tile's sums and the panels it meets: rows of k values. Meanwhile the lines `ahead`, one of each
@@ -38,39 +44,47 @@ template <class T> struct Factor {
   int64_t k;
   const T *panels, *ahead;
 };
-template <class T, int MR, int NV, int P>
-PYDL_INLINE void accumulate(vec<T> (&acc)[P][MR][NV], const Factor<T>& factor) {
+// acc[panel][row][vector] += a row . columns of a panel, for the vectors from First on of P panels of NV.
+template <class T, int NV, int First, int P, int MR, int N>
+PYDL_INLINE void accumulate(vec<T> (&acc)[P][MR][N], const Factor<T>& factor) {
   using V = vec<T>;
   constexpr int64_t L = V::size;
-  const int64_t panel = factor.k * NV * L;
-  const T *a[MR], *b = factor.panels, *ahead = factor.ahead;
+  constexpr int kPiece = piece_of(NV);
+  const int64_t panel = factor.k * NV * L, piece = factor.k * kPiece * L;
+  const T *a[MR], *b = factor.panels + First / kPiece * piece, *ahead = factor.ahead;
   PYDL_UNROLL for (int r = 0; r < MR; ++r) a[r] = factor.rows[r];
-  for (int64_t p = 0; p < factor.k; ++p, b += NV * L, ahead += NV * L) {
-    __builtin_prefetch(ahead, 0, 2);
+  for (int64_t p = 0; p < factor.k; ++p, b += kPiece * L, ahead += NV * L) {
+    if (First == 0) __builtin_prefetch(ahead, 0, 2);
     PYDL_UNROLL for (int q = 0; q < P; ++q) {
-      V bv[NV];
-      PYDL_UNROLL for (int v = 0; v < NV; ++v) bv[v] = V::load(b + q * panel + v * L);
+      V bv[N];
+      PYDL_UNROLL for (int v = 0; v < N; ++v) bv[v] = V::load(b + q * panel + v / kPiece * piece + v % kPiece * L);
       PYDL_UNROLL for (int r = 0; r < MR; ++r) {
         const V av(a[r][p]);
-        PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[q][r][v] = fma(av, bv[v], acc[q][r][v]);
+        PYDL_UNROLL for (int v = 0; v < N; ++v) acc[q][r][v] = fma(av, bv[v], acc[q][r][v]);
       }
     }
   }
 }
 
 // sums[panel][row][vector] = inputs[row] . columns of its panel + states[row] . columns of its panel, for P panels side
-// by side.
-template <class T, int MR, int NV, int P> void tile(T* sums, const Factor<T>& inputs, const Factor<T>& states) {
+// by side, from vector First on.
+template <class T, int MR, int NV, int P, int First = 0>
+PYDL_INLINE void sum(T* sums, const Factor<T>& inputs, const Factor<T>& states) {
   using V = vec<T>;
-  V acc[P][MR][NV];
+  constexpr int N = MR * NV * P <= kAccumulators ? NV : piece_of(NV);
+  V acc[P][MR][N];
   PYDL_UNROLL for (int q = 0; q < P; ++q)
     PYDL_UNROLL for (int r = 0; r < MR; ++r)
-      PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[q][r][v] = V(0);
-  accumulate(acc, inputs);
-  accumulate(acc, states);
+      PYDL_UNROLL for (int v = 0; v < N; ++v) acc[q][r][v] = V(0);
+  accumulate<T, NV, First>(acc, inputs);
+  accumulate<T, NV, First>(acc, states);
   PYDL_UNROLL for (int q = 0; q < P; ++q)
     PYDL_UNROLL for (int r = 0; r < MR; ++r)
-      PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[q][r][v].store(sums + ((q * MR + r) * NV + v) * V::size);
+      PYDL_UNROLL for (int v = 0; v < N; ++v) acc[q][r][v].store(sums + ((q * MR + r) * NV + First + v) * V::size);
+  if constexpr (First + N < NV) sum<T, MR, NV, P, First + N>(sums, inputs, states);
+}
+template <class T, int MR, int NV, int P> void tile(T* sums, const Factor<T>& inputs, const Factor<T>& states) {
+  sum<T, MR, NV, P>(sums, inputs, states);
 }
 
 template <class T> using TileFn = void (*)(T*, const Factor<T>&, const Factor<T>&);
@@ -96,7 +110,7 @@ PYDL_INLINE void for_tiles(const Panels<T>& input, const Panels<T>& w, int64_t c
   alignas(64) T sums[kTileRows * kVectors * L > kMostPanels * kVectors * L ? kTileRows * kVectors * L
                                                                          : kMostPanels * kVectors * L];
   if (count == 0) return;
-  const TileRows heights(count, kTileRows);
+  const TileRows heights(count, tile_rows(kVectors));
   const int64_t at_once = heights.count == 1 ? panels_at_once(int(count)) : 1;
   const int64_t whole = w.columns / (kUnits * L);  // panels with all their vectors
   const auto panel = [](const Panels<T>& of, int64_t j) { return of.data + j * of.k * kVectors * L; };
@@ -329,11 +343,13 @@ template <class T>
 void pack_panel(T* packed, const T* b, int64_t rs, int64_t cs, int64_t k, int64_t gates, int64_t units, int64_t panel) {
   constexpr int64_t L = vec<T>::size;
   const int64_t most = gates == 1 ? kLoneVectors : 1, first = panel * most * L;
-  const int64_t vectors = units - first >= most * L ? most : (units - first + L - 1) / L, stride = gates * vectors * L;
-  packed += first * gates * k;
+  const int64_t vectors = units - first >= most * L ? most : (units - first + L - 1) / L;
+  const int64_t piece = piece_of(int(gates * vectors)), stride = piece * L;
+  T* const start = packed + first * gates * k;
   for (int64_t g = 0; g < gates; ++g)
-    for (int64_t v = 0; v < vectors; ++v, packed += L) {
-      const int64_t unit = first + v * L, n = units - unit < L ? units - unit : L;
+    for (int64_t v = 0; v < vectors; ++v) {
+      const int64_t unit = first + v * L, n = units - unit < L ? units - unit : L, vector = g * vectors + v;
+      packed = start + vector / piece * k * stride + vector % piece * L;
       const T* const in = b + (g * units + unit) * cs;
       if (cs == 1) {
         for (int64_t p = 0; p < k; ++p) vec<T>::load_partial(in + p * rs, n).store(packed + p * stride);
@@ -356,7 +372,7 @@ template <class T> constexpr RecurrentKernels<T> make() {
 #define KERNEL(name, result, args) &name<T>,
   return {
 #include "kernels/recurrent.inc"
-      vec<T>::size, kTileRows, kLoneVectors};
+      vec<T>::size, kLoneVectors};
 #undef KERNEL
 }
 

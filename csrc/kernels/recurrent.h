@@ -13,7 +13,8 @@ constexpr int64_t gates_of(Cell cell) { return cell == Cell::Lstm ? 4 : cell == 
 constexpr int64_t gradients_of(Cell cell) { return cell == Cell::Gru ? 4 : gates_of(cell); }
 
 // A weight matrix as panels, one after the other: `k` rows of the columns of `units` consecutive units, gate after gate,
-// each padded with zeros to whole vectors. The last panel of a one-gate matrix has only the vectors it needs.
+// each padded with zeros to whole vectors. The last panel of a one-gate matrix has only the vectors it needs. Where the
+// register file is small, the two halves of a panel of four vectors follow each other, each of `k` rows.
 template <class T> struct Panels {
   const T* data;
   int64_t k, columns;  // columns: units
@@ -76,7 +77,6 @@ template <class T> struct RecurrentKernels {
 #include "kernels/recurrent.inc"
 #undef KERNEL
   int64_t vector;      // units are dealt out in multiples of it
-  int64_t tile_rows;   // rows that share one read of a panel
   int64_t lone_vectors;  // vectors of a one-gate panel
 };
 
