@@ -117,27 +117,40 @@ void mask_tile(T* scores, const AttentionHead<T>& h, const TileRange& t) {
   }
 }
 
-// What a thread holds of a strip of queries: dense rows, and the running maximum and sum of each softmax.
+// What a thread holds of a block of queries: dense rows, and the running maximum and sum of each softmax, those of
+// every strip from a multiple of blocking().strip on.
 template <class T>
-struct Strip {
-  T *q, *scores, *out, *top, *sum, *keep;
+struct Block {
+  T *q, *out, *top, *sum, *scores, *keep;
   int64_t size, value_size;  // pitches of q and out
-  Strip(T* scratch, const AttentionHead<T>& h) {
+  Block(T* scratch, const AttentionHead<T>& h) {
     constexpr AttentionBlocking b = blocking<T>();
     size = b.padded(h.size), value_size = b.padded(h.value_size);
     q = scratch;
-    out = q + b.strip * size;
-    scores = out + b.strip * value_size;
-    top = scores + b.strip * kPitch<T>;
-    sum = top + b.strip;
-    keep = sum + b.strip;
+    out = q + b.queries * size;
+    top = out + b.queries * value_size;
+    sum = top + b.most_strips() * b.strip;
+    scores = sum + b.most_strips() * b.strip;
+    keep = scores + b.strip * kPitch<T>;
   }
+};
+
+// Consecutive queries of a block, one register tile high, whose scores share scratch with those of the other strips.
+template <class T>
+struct Strip {
+  T *q, *out, *top, *sum;
+  int64_t begin, rows, seen;  // the first query, and how many keys any of them sees
+  Strip(const Block<T>& b, const AttentionHead<T>& h, int64_t index, int64_t block_begin, int64_t first, int64_t count)
+      : q(b.q + first * b.size), out(b.out + first * b.value_size), top(b.top + index * blocking<T>().strip),
+        sum(b.sum + index * blocking<T>().strip), begin(block_begin + first), rows(count),
+        seen(h.visible(begin + rows)) {}
 };
 
 // Up to L rows of a tile from row r on: scores become weights relative to the row's largest score so far, and what came
 // before is scaled to it. Row by row, each would wait for its own maximum and sum.
 template <class T>
-PYDL_INLINE void softmax_rows(Strip<T>& b, int64_t r, int64_t count, int64_t n, bool first) {
+PYDL_INLINE void softmax_rows(const Block<T>& b, const Strip<T>& strip, int64_t r, int64_t count, int64_t n,
+                              bool first) {
   constexpr int64_t L = vec<T>::size;
   using V = vec<T>;
   T* const rows = b.scores + r * kPitch<T>;
@@ -153,8 +166,8 @@ PYDL_INLINE void softmax_rows(Strip<T>& b, int64_t r, int64_t count, int64_t n, 
     part[k] = greater(top[0], top[1]);
   }
   across_rows(MaxOfNumbers<T>{}, of_row, part, count);
-  const V before = V::load(b.top + r), now = greater(V::load(of_row), before), shift = exp_shift(now);
-  now.store(b.top + r);
+  const V before = V::load(strip.top + r), now = greater(V::load(of_row), before), shift = exp_shift(now);
+  now.store(strip.top + r);
   shift.store(of_row);
   for (int64_t k = 0; k < count; ++k) {
     T* const row = rows + k * kPitch<T>;
@@ -173,12 +186,12 @@ PYDL_INLINE void softmax_rows(Strip<T>& b, int64_t r, int64_t count, int64_t n, 
   }
   across_rows(Sum<T>{}, of_row, part, count);
   const V factor = exp2_nonpositive(before - shift);
-  fma(V::load(b.sum + r), factor, V::load(of_row)).store(b.sum + r);
+  fma(V::load(strip.sum + r), factor, V::load(of_row)).store(strip.sum + r);
   if (first) return;
   factor.store(of_row);
   for (int64_t k = 0; k < count; ++k) {
     if (of_row[k] == 1) continue;
-    T* const out = b.out + (r + k) * b.value_size;
+    T* const out = strip.out + (r + k) * b.value_size;
     for (int64_t j = 0; j < b.value_size; j += L) (V::load(out + j) * V(of_row[k])).store(out + j);
   }
 }
@@ -188,71 +201,83 @@ PYDL_INLINE void drop(T* row, const T* keep, int64_t n) {
   for (int64_t j = 0; j < n; j += vec<T>::size) (vec<T>::load(row + j) * vec<T>::load(keep + j)).store(row + j);
 }
 
-// Queries [begin, end) of a head, a strip of them.
+// The keys from j on, a tile of them, for a strip that sees some.
 template <class T>
-void forward_strip(T* out, int64_t out_rs, T* lse, const AttentionHead<T>& h, const T* keys, const T* values,
-                   int64_t begin, int64_t end, Strip<T>& b) {
+void forward_tile(const AttentionHead<T>& h, const T* keys, const T* values, int64_t j, const Block<T>& b,
+                  const Strip<T>& strip) {
   constexpr AttentionBlocking size = blocking<T>();
-  const int64_t rows = end - begin, seen = h.visible(end);
+  const int64_t rows = strip.rows, left = strip.seen - j;
   const T scale = h.scale * kLog2E<T>;
-  const bool masked = h.bias || h.allowed;
-  for (int64_t r = 0; r < size.strip; ++r) b.top[r] = -T(kInf), b.sum[r] = 0;
-  if (seen == 0)
-    for (int64_t j = 0; j < rows * b.value_size; ++j) b.out[j] = 0;
-  if (keys) copy_rows(b.q, h.q + begin * h.q_rs, h.q_rs, rows, h.size);
-
-  for (int64_t j = 0; j < seen; j += size.keys) {
-    const TileRange tile{begin, rows, j, seen - j < size.keys ? seen - j : size.keys};
-    if (keys) {
-      gemm<T>().block(product<T>(rows, whole_panels<T>(tile.n, h.keys - j), h.size, {b.q, b.size, 1},
-                                 {keys + j * h.size, 0, 1, true}, b.scores, kPitch<T>, scale, 0));
-    } else {
-      gemm<T>().dot_block(product<T>(rows, tile.n, h.size, {h.q + begin * h.q_rs, h.q_rs, 1},
-                                     {h.k + j * h.k_rs, 1, h.k_rs, false}, b.scores, kPitch<T>, scale, 0));
-    }
-    if (masked || tile.n % size.vector != 0 || (h.causal && j + tile.n > begin + 1)) mask_tile(b.scores, h, tile);
-    for (int64_t r = 0; r < rows; r += size.vector)
-      softmax_rows(b, r, rows - r < size.vector ? rows - r : size.vector, tile.n, j == 0);
-    for (int64_t r = 0; r < rows && h.dropout.keep; ++r) {
-      h.dropout.keep(h.dropout.context, b.keep, h.dropout.first + (begin + r) * h.keys + j, tile.n);
-      drop(b.scores + r * kPitch<T>, b.keep, tile.n);
-    }
-    const Left<T> weights{b.scores, kPitch<T>, 1};
-    const T beta = j > 0;
-    if (keys) {
-      gemm<T>().block(product<T>(rows, b.value_size, tile.n, weights,
-                                 {values + j * b.value_size, b.value_size, 1, false}, b.out, b.value_size, 1, beta));
-    } else {
-      gemm<T>().block(product<T>(rows, h.value_size, tile.n, weights, {h.v + j * h.v_rs, h.v_rs, 1, false}, b.out,
-                                 b.value_size, 1, beta));
-    }
+  const TileRange tile{strip.begin, rows, j, left < size.keys ? left : size.keys};
+  if (keys) {
+    gemm<T>().block(product<T>(rows, whole_panels<T>(tile.n, h.keys - j), h.size, {strip.q, b.size, 1},
+                               {keys + j * h.size, 0, 1, true}, b.scores, kPitch<T>, scale, 0));
+  } else {
+    gemm<T>().dot_block(product<T>(rows, tile.n, h.size, {h.q + strip.begin * h.q_rs, h.q_rs, 1},
+                                   {h.k + j * h.k_rs, 1, h.k_rs, false}, b.scores, kPitch<T>, scale, 0));
   }
-  for (int64_t r = 0; r < rows; ++r) {
-    const vec<T> factor(b.sum[r] == 0 ? T(0) : h.dropout.scale / b.sum[r]);
-    T *const to = out + (begin + r) * out_rs, *const from = b.out + r * b.value_size;
+  if (h.bias || h.allowed || tile.n % size.vector != 0 || (h.causal && j + tile.n > strip.begin + 1))
+    mask_tile(b.scores, h, tile);
+  for (int64_t r = 0; r < rows; r += size.vector)
+    softmax_rows(b, strip, r, rows - r < size.vector ? rows - r : size.vector, tile.n, j == 0);
+  for (int64_t r = 0; r < rows && h.dropout.keep; ++r) {
+    h.dropout.keep(h.dropout.context, b.keep, h.dropout.first + (strip.begin + r) * h.keys + j, tile.n);
+    drop(b.scores + r * kPitch<T>, b.keep, tile.n);
+  }
+  const Left<T> weights{b.scores, kPitch<T>, 1};
+  const T beta = j > 0;
+  if (keys) {
+    gemm<T>().block(product<T>(rows, b.value_size, tile.n, weights,
+                               {values + j * b.value_size, b.value_size, 1, false}, strip.out, b.value_size, 1, beta));
+  } else {
+    gemm<T>().block(product<T>(rows, h.value_size, tile.n, weights, {h.v + j * h.v_rs, h.v_rs, 1, false}, strip.out,
+                               b.value_size, 1, beta));
+  }
+}
+
+// Divides by the sums, after the last tile, and keeps their logarithms.
+template <class T>
+void finish_strip(T* out, int64_t out_rs, T* lse, const AttentionHead<T>& h, const Block<T>& b, const Strip<T>& strip) {
+  for (int64_t r = 0; r < strip.rows; ++r) {
+    const vec<T> factor(strip.sum[r] == 0 ? T(0) : h.dropout.scale / strip.sum[r]);
+    T *const to = out + (strip.begin + r) * out_rs, *const from = strip.out + r * b.value_size;
     for_vectors<T>(h.value_size, [&](int64_t j, auto lanes)
                                      PYDL_FORCE_INLINE { lanes.store(lanes.load(from + j) * factor, to + j); });
   }
   if (!lse) return;
-  for_vectors<T>(rows, [&](int64_t r, auto lanes) PYDL_FORCE_INLINE {
-    const vec<T> sum = lanes.load(b.sum + r, 1);
+  for_vectors<T>(strip.rows, [&](int64_t r, auto lanes) PYDL_FORCE_INLINE {
+    const vec<T> sum = lanes.load(strip.sum + r, 1);
     const auto none = sum == 0;
-    lanes.store(select(none, vec<T>(T(kInf)), lanes.load(b.top + r)), b.top + r);
-    lanes.store(select(none, vec<T>(0), log2(sum)), b.sum + r);
+    lanes.store(select(none, vec<T>(T(kInf)), lanes.load(strip.top + r)), strip.top + r);
+    lanes.store(select(none, vec<T>(0), log2(sum)), strip.sum + r);
   });
-  for (int64_t r = 0; r < rows; ++r) {
-    lse[2 * (begin + r)] = b.top[r];
-    lse[2 * (begin + r) + 1] = b.sum[r];
+  for (int64_t r = 0; r < strip.rows; ++r) {
+    lse[2 * (strip.begin + r)] = strip.top[r];
+    lse[2 * (strip.begin + r) + 1] = strip.sum[r];
   }
 }
 
+// All strips of the block meet a tile of keys and values before the next tile: it comes from far away once.
 template <class T>
 void forward(T* out, int64_t out_rs, T* lse, const AttentionHead<T>& h, const T* keys, const T* values, int64_t begin,
              int64_t end, T* scratch) {
-  Strip<T> strip(scratch, h);
-  const TileRows strips(end - begin, keys ? gemm<T>().blocking.mr : blocking<T>().few);
-  for (int64_t s = 0; s < strips.count; begin += strips.height_of(s), ++s)
-    forward_strip(out, out_rs, lse, h, keys, values, begin, begin + strips.height_of(s), strip);
+  constexpr AttentionBlocking size = blocking<T>();
+  const Block<T> b(scratch, h);
+  if (keys) copy_rows(b.q, h.q + begin * h.q_rs, h.q_rs, end - begin, h.size);
+  for (int64_t r = 0; r < size.most_strips() * size.strip; ++r) b.top[r] = -T(kInf), b.sum[r] = 0;
+  const int64_t seen = h.visible(end);
+  if (seen == 0)
+    for (int64_t j = 0; j < (end - begin) * b.value_size; ++j) b.out[j] = 0;
+  const TileRows heights(end - begin, keys ? gemm<T>().blocking.mr : size.few);
+  const auto for_strips = [&](auto f) PYDL_FORCE_INLINE {
+    for (int64_t s = 0, first = 0; s < heights.count; first += heights.height_of(s), ++s)
+      f(Strip<T>(b, h, s, begin, first, heights.height_of(s)));
+  };
+  for (int64_t j = 0; j < seen; j += size.keys)
+    for_strips([&](const Strip<T>& strip) PYDL_FORCE_INLINE {
+      if (j < strip.seen) forward_tile(h, keys, values, j, b, strip);
+    });
+  for_strips([&](const Strip<T>& strip) PYDL_FORCE_INLINE { finish_strip(out, out_rs, lse, h, b, strip); });
 }
 
 // ---- backward ------------------------------------------------------------------------------------------------------

@@ -43,21 +43,23 @@ struct AttentionGradient {
   bool first, last;  // of the query heads that share these keys: dk and dv are theirs together
 };
 
-// Forward works on strips of a few queries, one register tile high, whose scores of `keys` keys stay in the L1 cache;
-// backward on tiles of `queries` x `keys` scores, which stay in the L2 cache with their operands.
+// Forward takes up to `queries` queries to a tile of `keys` keys, which stays in the L2 cache, in strips one register tile
+// high, whose scores stay in the L1; backward works on tiles of `queries` x `keys` scores, which stay in the L2 cache
+// with their operands.
 struct AttentionBlocking {
   int64_t queries, keys, vector;
   int64_t strip;  // at least the queries of a strip
   int64_t few;    // so few queries of a head do not repay the packing of its keys: they are one strip
   // Queries of a tile, backward. Of the tiles that the diagonal cuts, a part is computed in vain: few keys ask for small ones.
   int64_t rows(bool causal, int64_t all_keys) const { return causal && all_keys <= keys ? queries / 2 : queries; }
+  constexpr int64_t most_strips() const { return queries / 4; }  // a register tile has at least four rows
   constexpr int64_t padded(int64_t n) const { return (n + vector - 1) / vector * vector; }
 
   // Elements of the packed keys and values of a head, and of the rest that `forward` needs.
   int64_t packed_keys(int64_t keys, int64_t size) const { return padded(keys) * size; }
   int64_t packed_values(int64_t keys, int64_t value_size) const { return keys * padded(value_size); }
   int64_t forward_scratch(int64_t size, int64_t value_size) const {
-    return strip * (padded(size) + (keys + vector) + padded(value_size) + 2) + keys + vector;
+    return queries * (padded(size) + padded(value_size)) + 2 * most_strips() * strip + (strip + 1) * (keys + vector);
   }
   // Elements that `backward` needs for a head of `rows` queries and a range of `columns` keys.
   int64_t backward_scratch(int64_t rows, int64_t columns, int64_t size, int64_t value_size) const {
