@@ -19,7 +19,7 @@ inline constexpr int kDotRows = 4;
 inline constexpr int kPackingTiles = 14, kPackingTiles2K = 14, kPackingTiles4K = 3;
 #elif defined(__AVX2__)
 inline constexpr int kTileRows = 6, kWideRows = 2, kWideVectors = 4;
-inline constexpr int kDotRows = 2;
+inline constexpr int kDotRows = 3;
 inline constexpr int kPackingTiles = 28, kPackingTiles2K = 5, kPackingTiles4K = 2;
 #else
 inline constexpr int kTileRows = 4, kWideRows = 1, kWideVectors = 4;

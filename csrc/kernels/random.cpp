@@ -9,6 +9,11 @@ namespace {
 
 constexpr int kGroup = 64;  // elements: word j of block l of a group belongs to element 16 j + l
 constexpr int kBlocks = 16;
+#if defined(__AVX512F__)
+constexpr int kMostVectors = 4;  // of each word, that registers hold
+#else
+constexpr int kMostVectors = 2;
+#endif
 
 typedef uint64_t Wide __attribute__((vector_size(kVectorBytes)));
 typedef uint32_t Words __attribute__((vector_size(kVectorBytes)));
@@ -61,7 +66,7 @@ PYDL_INLINE void philox(Wide (&words)[4][Count], uint64_t seed, uint64_t block) 
 template <class T>
 PYDL_INLINE void draw_group(T (&factors)[kGroup], const KeepDraws& draws, uint64_t group, T value) {
   using V = vec<T>;
-  constexpr int kCount = kBlocks / kWide < 4 ? kBlocks / kWide : 4;  // what registers hold
+  constexpr int kCount = kBlocks / kWide < kMostVectors ? kBlocks / kWide : kMostVectors;
   const bool some = draws.threshold > 0;
   const uint32_t last = uint32_t(draws.threshold - some);
   const V kept(some ? value : T(0));
