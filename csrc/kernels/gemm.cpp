@@ -109,13 +109,14 @@ template <class T, int MR, int NV, bool Partial>
 void tile(const GemmBlock<T>& block, const T* a, int64_t a_rs, int64_t a_cs, const T* b, int64_t b_rs, const T* ahead,
           int64_t i, int64_t j, int64_t last) {
   using V = vec<T>;
+  constexpr int kVectorsOfLine = 64 / kVectorBytes;
   const Columns<T, NV, Partial> columns{last};
   V acc[MR][NV];
   PYDL_UNROLL for (int r = 0; r < MR; ++r)
     PYDL_UNROLL for (int v = 0; v < NV; ++v) acc[r][v] = V(0);
   T* const c = block.c + i * block.c_rs + j;
   PYDL_UNROLL for (int r = 0; r < MR; ++r)
-    PYDL_UNROLL for (int v = 0; v < NV; ++v) __builtin_prefetch(c + r * block.c_rs + v * V::size, 1);
+    PYDL_UNROLL for (int v = 0; v < NV; v += kVectorsOfLine) __builtin_prefetch(c + r * block.c_rs + v * V::size, 1);
   // Three rows to a pointer: base, base + stride and base + 2*stride are all addressing modes.
   constexpr int kPointers = (MR + 2) / 3;
   const T* row[kPointers];
@@ -124,7 +125,7 @@ void tile(const GemmBlock<T>& block, const T* a, int64_t a_rs, int64_t a_cs, con
     V bv[NV];
     PYDL_UNROLL for (int v = 0; v < NV; ++v) {
       bv[v] = columns.load(b, v);
-      __builtin_prefetch(b + 8 * b_rs + v * V::size);
+      if (v % kVectorsOfLine == 0) __builtin_prefetch(b + 8 * b_rs + v * V::size);
     }
     PYDL_UNROLL for (int r = 0; r < MR; ++r) {
       const V av(row[r / 3][r % 3 * a_rs]);
