@@ -48,12 +48,16 @@ std::string openmp_runtime() {
 }
 
 py::dict build_info() {
-  py::list available;
-  for (int i = 0; i < kIsaCount; ++i) available.append(std::string(name_of(Isa(i))));
+  py::list compiled, runnable;
+  for (int i = 0; i < kIsaCount; ++i) {
+    compiled.append(std::string(name_of(Isa(i))));
+    if (Isa(i) <= detected_isa()) runnable.append(std::string(name_of(Isa(i))));
+  }
   py::dict info;
   info["isa"] = std::string(name_of(active_isa()));
   info["best_isa"] = std::string(name_of(detected_isa()));
-  info["isas"] = available;
+  info["isas"] = compiled;
+  info["runnable_isas"] = runnable;
   info["cpu"] = cpu_name();
   info["threads"] = num_threads();
   info["openmp"] = openmp_runtime();

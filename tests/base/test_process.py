@@ -34,7 +34,8 @@ def test_show_config_and_info():
     text = python("import pydl; print(pydl.show_config())")
     assert all(word in text.lower() for word in ("isa", "thread", "openmp"))
     info = pydl._core.build_info()
-    assert info["isa"] in info["isas"] and "baseline" in info["isas"]
+    assert info["isa"] in info["runnable_isas"] and "baseline" in info["runnable_isas"]
+    assert set(info["runnable_isas"]) <= set(info["isas"])
 
 
 # ---- Threads ---------------------------------------------------------------------------------------------------------
