@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,6 +46,13 @@ COMMON = (
 LINK = "-shared -Wl,--gc-sections -Wl,-O1 -Wl,--as-needed -Wl,-z,relro".split()
 
 
+# Headers that most sources of a folder begin with. Where many of them are compiled, GCC reads these once.
+PRECOMPILED = {
+    "ops": ("autograd/node.h", "ops/call.h", "ops/copy.h", "ops/pointwise.h", "ops/view.h"),
+    "bindings": ("bindings/interop.h", "bindings/parse.h", "bindings/types.h"),
+}
+
+
 def compiled_once(source: Path) -> bool:
     """Kernel files without vector code: the integer kernels and the table that chooses among the others."""
     return source.stem.endswith("_int") or source.stem in ("sort", "table")
@@ -59,8 +67,11 @@ def compiler() -> list[str]:
 def openmp() -> tuple[list[str], list[str]]:
     """Flags for compiling base/parallel.cpp and for linking. Both compilers use GCC's runtime: it is on every machine,
     and a second runtime beside another library's would compete with it. Clang's -fopenmp means its own."""
-    is_clang = "clang" in Path(compiler()[-1]).name
-    return ([], ["-lgomp"]) if is_clang else (["-fopenmp"], ["-fopenmp"])
+    return ([], ["-lgomp"]) if is_clang() else (["-fopenmp"], ["-fopenmp"])
+
+
+def is_clang() -> bool:
+    return "clang" in Path(compiler()[-1]).name
 
 
 def extra_flags() -> list[str]:
@@ -75,6 +86,7 @@ class Unit:
     isa: str  # empty for everything but kernels
     command: list[str]
     object: Path
+    precompiled: Path | None = None  # a header, already read, to begin with
 
     @property
     def stamp(self) -> str:
@@ -85,17 +97,20 @@ class Unit:
         record = self.object.with_suffix(".cmd")
         if not self.object.exists() or not record.exists() or record.read_text() != self.stamp:
             return False
-        # A depfile reads "object: source header \<newline> header ...".
-        dependencies = self.object.with_suffix(".d").read_text().replace("\\\n", " ").split()[1:]
         built = self.object.stat().st_mtime_ns
-        return all(os.path.exists(path) and os.stat(path).st_mtime_ns <= built for path in dependencies)
+        read = dependencies(self.object.with_suffix(".d"))
+        return all(os.path.exists(path) and os.stat(path).st_mtime_ns <= built for path in read)
 
     def compile(self) -> None:
         self.object.parent.mkdir(parents=True, exist_ok=True)
         record = self.object.with_suffix(".cmd")
         record.unlink(missing_ok=True)
         started = time.time_ns()
-        run([*self.command, "-MMD", "-c", str(self.source), "-o", str(self.object)])
+        first = ["-include", str(self.precompiled)] if self.precompiled else []
+        run([*self.command, *first, "-MMD", "-c", str(self.source), "-o", str(self.object)])
+        if self.precompiled:  # GCC does not tell what it read in advance
+            with self.object.with_suffix(".d").open("a") as depfile:
+                print(*dependencies(self.precompiled.with_suffix(".d"))[1:], file=depfile)
         if self.isa not in ("", "baseline"):
             self.refuse_shared_symbols()
         os.utime(self.object, ns=(started, started))  # a header saved meanwhile is newer than the object
@@ -112,6 +127,25 @@ class Unit:
         if weak:
             self.object.unlink()
             raise SystemExit(f"{self.source}: weak symbols outside pydl::{self.isa}: {', '.join(weak)}")
+
+
+def dependencies(depfile: Path) -> list[str]:
+    """The source and headers of a file that reads "object: source header \\<newline> header ..."."""
+    return depfile.read_text().replace("\\\n", " ").split()[1:]
+
+
+def precompile(stale: list[Unit], folder: Path) -> None:
+    """Reads the headers of PRECOMPILED for the folders of which many sources are to be compiled."""
+    for name, headers in PRECOMPILED.items():
+        users = [unit for unit in stale if unit.source.parent == CSRC / name]
+        if is_clang() or len(users) < 8:
+            continue
+        header = folder / f"{name}.h"
+        header.write_text("".join(f'#include "{path}"\n' for path in headers))
+        run([*users[0].command, "-MMD", "-MF", str(header.with_suffix(".d")), "-x", "c++-header", str(header),
+             "-o", f"{header}.gch"])
+        for unit in users:
+            unit.precompiled = header
 
 
 def run(command: list[str]) -> None:
@@ -164,7 +198,8 @@ class BuildCore(build_ext):
             print(f"[{number}/{len(stale)}] {unit.object.relative_to(objects).with_suffix('.cpp')}", flush=True)
             unit.compile()
 
-        with ThreadPoolExecutor(jobs) as pool:
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
+            precompile(stale, Path(folder))
             try:
                 list(pool.map(compile_one, enumerate(stale, 1)))
             except BaseException:
