@@ -72,6 +72,8 @@ class Case:
     writes: float = 0
     unit: str = "s"  # or "bytes", where a statement's timer measures memory
     tolerance: float = 1e-4  # of the largest value: how far results may differ
+    # The result in float64, which all are compared with where roundings grow; otherwise they are compared with pydl's.
+    exact: Callable[[], Any] | None = None
     # Competitors beyond the statements above, by name; a factory returns None where the library cannot take part.
     setups: Mapping[str, Callable[[], Statement | None]] = field(default_factory=dict)
 

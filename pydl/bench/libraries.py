@@ -83,17 +83,19 @@ def as_arrays(value: Any) -> list[np.ndarray]:
 
 def disagreement(case: Case, results: dict[str, Any]) -> str | None:
     """What is wrong with the results of one case, in a sentence; None if they agree."""
-    expected = as_arrays(results["pydl"])
+    reference = "float64" if case.exact else "pydl"
+    expected = as_arrays(case.exact() if case.exact else results["pydl"])
     for name, value in results.items():
         got = as_arrays(value)
         if [a.shape for a in got] != [a.shape for a in expected]:
-            return f"{case.name}: pydl's shapes are {shapes(expected)}, those of {name} {shapes(got)}"
-        for ours, theirs in zip(expected, got, strict=True):
-            if ours.size == 0:
+            return f"{case.name}: {reference}'s shapes are {shapes(expected)}, those of {name} {shapes(got)}"
+        for wanted, theirs in zip(expected, got, strict=True):
+            if wanted.size == 0:
                 continue
-            difference, scale = np.max(np.abs(ours - theirs)), max(1.0, np.max(np.abs(theirs)))
+            difference, scale = np.max(np.abs(wanted - theirs)), max(1.0, np.max(np.abs(theirs)))
             if not difference <= case.tolerance * scale:
-                return f"{case.name}: pydl differs from {name} by {difference:.2g} where values reach {scale:.2g}"
+                apart = f"by {difference:.2g} where values reach {scale:.2g}"
+                return f"{case.name}: {reference} differs from {name} {apart}"
     return None
 
 

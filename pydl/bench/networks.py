@@ -85,7 +85,12 @@ def sequential(lib: Any, network: Network) -> tuple[Any, Any, Any]:
 
 
 def shaped_like_torch(
-    name: str, network: Network, channels_last: bool = False, compiled: bool = False, **options: bool
+    name: str,
+    network: Network,
+    channels_last: bool = False,
+    compiled: bool = False,
+    double: bool = False,
+    **options: bool,
 ) -> Statement | None:
     """A training step with Adam; `options` are the optimizer's."""
     lib = library(name)
@@ -94,6 +99,8 @@ def shaped_like_torch(
     model, x, t = sequential(lib, network)
     if channels_last:
         x, model = x.to(memory_format=lib.channels_last), model.to(memory_format=lib.channels_last)
+    if double:
+        x, model = x.double(), model.double()
     optimizer = lib.optim.Adam(model.parameters(), lr=RATE, **options)
     forward = lib.compile(model) if compiled else model
     loss_of = lib.nn.CrossEntropyLoss()
@@ -106,6 +113,13 @@ def shaped_like_torch(
         return loss
 
     return Statement("step()", {"step": step}, LOSSES)
+
+
+def exact_losses(network: Network) -> Any:
+    """The losses in float64: Adam's first updates turn roundings of gradients near zero into whole steps."""
+    statement = shaped_like_torch("torch" if library("torch") else "pydl", network, double=True)
+    assert statement is not None
+    return statement.value()
 
 
 def numpy_step(network: Network) -> Statement:

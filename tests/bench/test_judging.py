@@ -1,4 +1,6 @@
 """What `pydl bench` says about its samples; the cases themselves run in bench/."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,9 @@ def test_results_are_compared():
     case = Case("a", "x + 1", {"x": normal(3)}, "x + 2")
     results = {name: statement.value() for name, statement in statements(case).items() if name in ("pydl", "numpy")}
     assert "pydl differs from numpy by 1" in disagreement(case, results)
+    exact = replace(case, exact=lambda: results["pydl"])
+    assert disagreement(exact, {"pydl": results["pydl"]}) is None
+    assert "float64 differs from pydl by 1" in disagreement(exact, {"pydl": results["numpy"]})
     assert "shapes" in disagreement(case, {"pydl": np.ones(2), "numpy": np.ones(3)})
     assert disagreement(case, {"pydl": np.ones(2), "numpy": np.full(2, np.nan)})
 

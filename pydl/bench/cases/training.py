@@ -10,7 +10,7 @@ from functools import partial
 
 from pydl.bench.case import Bar, Case, Group, Statement
 from pydl.bench.libraries import library
-from pydl.bench.networks import Network, jax_step, numpy_step, shaped_like_torch
+from pydl.bench.networks import Network, exact_losses, jax_step, numpy_step, shaped_like_torch
 
 PERCEPTRON = Network((("linear", 784, 128), ("relu",), ("linear", 128, 10)), (784,), 32)
 DIGITS = Network(
@@ -76,6 +76,7 @@ def step_case(name: str, network: Network) -> Case:
         reads=4 * parameters * 6,
         writes=4 * parameters * 4,
         tolerance=2e-3,  # of losses after several updates
+        exact=partial(exact_losses, network),
         setups=setups,
     )
 
