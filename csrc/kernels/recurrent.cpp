@@ -18,8 +18,8 @@
 PYDL_ISA_BEGIN
 namespace {
 
-// A tile's sums are a few rows by the vectors of a panel. Those that the register file does not hold at once are summed in
-// turns: more rows then share each line of a panel that comes from the L2 cache. A few rows alone would wait for each
+// A tile's sums are a few rows by the vectors of a panel. Those that the register file does not hold at once are summed
+// in turns: more rows then share each line of a panel that comes from the L2 cache. A few rows alone would wait for each
 // other's additions: they take several panels at a time.
 #if defined(__AVX512F__)
 inline constexpr int kTileRows = 6, kAccumulators = 24, kMostPanels = 4;
@@ -44,6 +44,7 @@ template <class T> struct Factor {
   int64_t k;
   const T *panels, *ahead;
 };
+
 // acc[panel][row][vector] += a row . columns of a panel, for the vectors from First on of P panels of NV.
 template <class T, int NV, int First, int P, int MR, int N>
 PYDL_INLINE void accumulate(vec<T> (&acc)[P][MR][N], const Factor<T>& factor) {

@@ -51,10 +51,10 @@ template <class T> bool a_wants_packing(const GemmBlock<T>& g, const GemmBlockin
   return std::min(bytes % few_sets, few_sets - bytes % few_sets) < 16 && (by_rows || g.n >= 8 * size.nr);
 }
 
-// Whether a copy of B pays, whose rows are contiguous. The tiles read them where they are while a block fits the L2 cache,
-// they start on cache lines, or are used too seldom to repay a copy; a copy repays itself sooner where rows a multiple of
-// 2 KiB apart put a panel on the same few sets of the L1 cache, and of 4 KiB on those of the L2. Packed or not, the bits
-// are the same.
+// Whether a copy of B, whose rows are contiguous, pays. The tiles read them where they are while a block fits the L2
+// cache, they start on cache lines, or are used too seldom to repay a copy; a copy repays itself sooner where rows a
+// multiple of 2 KiB apart put a panel on the same few sets of the L1 cache, and of 4 KiB on those of the L2. Packed or
+// not, the bits are the same.
 template <class T> bool b_wants_packing(const GemmBlock<T>& g, const GemmBlocking& size, int64_t kc) {
   constexpr int64_t kFewRows = 32;  // of B, which fit those sets
   const int64_t in_l2 = std::min<int64_t>(cache_sizes().l2, 1 << 20);

@@ -505,9 +505,9 @@ template <class T> PYDL_INLINE vec<T> erfc(vec<T> x) {
 PYDL_INLINE vec<double> ndtr(vec<double> x) { return 0.5 * erfc(x * -0.7071067811865476); }
 PYDL_INLINE vec<float> ndtr(vec<float> x) {
   const vec<float> a = abs(x);
-  vec<float> half = exp_normal(long_polynomial(a, -0.693147172, -0.797885041, -0.318305597, -0.0363497706, 0.00480338054,
-                                   2.38444036e-05, -0.000215245916, 6.35863652e-05, -1.06739647e-05, 1.11514602e-06,
-                                   -6.74893031e-08, 1.81072421e-09));
+  vec<float> half = exp_normal(long_polynomial(
+      a, -0.693147172, -0.797885041, -0.318305597, -0.0363497706, 0.00480338054, 2.38444036e-05,
+      -0.000215245916, 6.35863652e-05, -1.06739647e-05, 1.11514602e-06, -6.74893031e-08, 1.81072421e-09));
   const mask<float> near = a <= 6;
   if (__builtin_expect(!all_lanes(near), 0)) half = select(near, half, 0.5f * erfc(a * 0.7071067811865476f));
   return select(x > 0, 1 - half, half);
