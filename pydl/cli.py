@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from pydl._version import __version__
 
@@ -30,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--group", action="append", metavar="NAME", help="only this group (repeatable)")
     bench.add_argument("--case", metavar="PATTERN", help="only cases whose name matches, e.g. '*softmax*'")
     bench.add_argument("--list", action="store_true", help="list the groups and their cases")
+    bench.add_argument("--against", type=Path, metavar="DIR", help="beside the build of pydl in DIR, not beside peers")
     bench.add_argument("--quick", action="store_true", help="fewer rounds: a rough look")
     bench.add_argument("--strict", action="store_true", help="exit status 1 when a bar is neither met nor explained")
     form = bench.add_mutually_exclusive_group()

@@ -1,15 +1,21 @@
-"""`pydl bench`: pydl beside NumPy, PyTorch, JAX and ONNX Runtime, results checked before anything is timed."""
+"""`pydl bench`: pydl beside NumPy, PyTorch, JAX and ONNX Runtime, or beside another build of itself.
+
+Results are checked before anything is timed.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from fnmatch import fnmatch
 
 from tqdm import tqdm
 
 from pydl.bench import machine, report
-from pydl.bench.case import Case, Group
+from pydl.bench.builds import beside
+from pydl.bench.case import Case, Group, Statement
 from pydl.bench.cases import GROUPS
 from pydl.bench.judge import Verdict, judge
 from pydl.bench.libraries import disagreement, statements
@@ -38,9 +44,12 @@ class Disagreement(Exception):
     """The libraries' results of one case differ, or pydl raised."""
 
 
-def run_case(case: Case, rounds: int) -> Measurement:
-    competitors = statements(case)
+Competitors = Callable[[Case], dict[str, Statement]]
+
+
+def run_case(case: Case, rounds: int, compete: Competitors = statements) -> Measurement:
     try:
+        competitors = compete(case)
         error = disagreement(case, {name: statement.value() for name, statement in competitors.items()})
     except Exception as raised:
         raise Disagreement(f"{case.name}: {type(raised).__name__}: {raised}") from raised
@@ -49,12 +58,14 @@ def run_case(case: Case, rounds: int) -> Measurement:
     return measure(case, competitors, rounds)
 
 
-def run_group(group: Group, rounds: int) -> tuple[list[Measurement], list[Verdict], list[str]]:
+def run_group(
+    group: Group, rounds: int, compete: Competitors = statements
+) -> tuple[list[Measurement], list[Verdict], list[str]]:
     """Measurements of the cases whose results agree, verdicts on them, and what is wrong with the other cases."""
     measurements, errors = [], []
     for case in tqdm(group.cases, desc=group.name, leave=False, disable=not sys.stderr.isatty()):
         try:
-            measurements.append(run_case(case, rounds))
+            measurements.append(run_case(case, rounds, compete))
         except Disagreement as error:
             errors.append(str(error))
         machine.floor(case)
@@ -70,12 +81,16 @@ def run(options: argparse.Namespace) -> int:
         for group in groups:
             print(f"{group.name}: {group.title}", *(f"    {case.name}" for case in group.cases), sep="\n")
         return 0
+    compete: Competitors = statements
+    if options.against:
+        compete = beside(options.against)
+        groups = [replace(group, bars=()) for group in groups]  # which speak of peers
     if not options.json:
-        print(report.headline())
+        print(report.headline(options.against))
     results: list[tuple[Group, list[Measurement], list[Verdict]]] = []
     wrong = False
     for group in groups:
-        measurements, verdicts, errors = run_group(group, QUICK_ROUNDS if options.quick else ROUNDS)
+        measurements, verdicts, errors = run_group(group, QUICK_ROUNDS if options.quick else ROUNDS, compete)
         results.append((group, measurements, verdicts))
         if not options.json:
             print(report.group_text(group, measurements, verdicts, options.markdown), flush=True)

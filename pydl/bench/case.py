@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from timeit import Timer
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,6 +34,12 @@ def booleans(*shape: int) -> Input:
     return lambda rng, dtype: rng.integers(0, 2, shape).astype(bool)
 
 
+class Timed(Protocol):
+    """What is asked of a `timeit.Timer`."""
+
+    def timeit(self, number: int) -> float: ...
+
+
 @dataclass
 class Statement:
     """What is timed, under one library. `result`, if given, is evaluated after `code` and stands for its value."""
@@ -43,7 +49,7 @@ class Statement:
     result: str | None = None
     context: Callable[[], AbstractContextManager] = nullcontext
 
-    def timer(self) -> Timer:
+    def timer(self) -> Timed:
         return Timer(self.code, globals=self.names)
 
     def function(self) -> Callable[[], Any]:

@@ -43,6 +43,12 @@ def shaped_like_torch(name: str, case: Case) -> Statement | None:
     return Statement(case.code, names, context=nullcontext if case.requires_grad else lib.no_grad)
 
 
+def pydl_statement(case: Case) -> Statement:
+    statement = case.setups["pydl"]() if "pydl" in case.setups else shaped_like_torch("pydl", case)
+    assert statement is not None
+    return statement
+
+
 def numpy_statement(case: Case) -> Statement | None:
     return Statement(case.numpy, {"np": np, **case.arrays()}) if case.numpy else None
 
@@ -63,11 +69,11 @@ def jax_statement(case: Case) -> Statement | None:
 def statements(case: Case) -> dict[str, Statement]:
     """The case under every library that can run it; pydl comes first."""
     found = {
-        "pydl": shaped_like_torch("pydl", case),
+        "pydl": pydl_statement(case),
         "numpy": numpy_statement(case),
         "torch": shaped_like_torch("torch", case),
         "jax": jax_statement(case),
-        **{name: make() for name, make in case.setups.items()},
+        **{name: make() for name, make in case.setups.items() if name != "pydl"},
     }
     return {name: statement for name, statement in found.items() if statement is not None}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from pathlib import Path
 from typing import Any
 
 import pydl
@@ -89,15 +90,16 @@ def group_text(group: Group, measurements: list[Measurement], verdicts: list[Ver
     return "\n".join([heading, body, *bars, ""])
 
 
-def headline() -> str:
+def headline(against: Path | None = None) -> str:
     build = pydl.show_config(mode="dicts")
     assert build is not None
     versions = [f"{name} {module.__version__}" for name, module in peer_modules().items()]
+    others = f"the build in {against}" if against else ", ".join(versions)
     peaks = ", ".join(f"{machine.fma_peak(dtype) / 1e9:.0f} GFLOP/s {dtype}" for dtype in ("float32", "float64"))
     memory = machine.bandwidth(1 << 28, "copy") / 1e9
     return (
         f"pydl {build['pydl']['version']} ({build['processor']['ISA']}, {build['threads']['used']} threads) beside "
-        f"{', '.join(versions)} on {build['processor']['name']}.\n"
+        f"{others} on {build['processor']['name']}.\n"
         f"Measured limits: {peaks}, {memory:.0f} GB/s copying in memory.\n"
         "Under each peer stands its time / pydl's; ratio: the fastest peer's; spread: the quartiles of its rounds.\n"
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass
-from timeit import Timer
 
-from pydl.bench.case import Case, Statement
+from pydl.bench.case import Case, Statement, Timed
 
 SAMPLE_SECONDS = 4e-3
 # Before each sample: a thread pool that slept may wake with two threads on one core until the next balancing ticks.
@@ -39,7 +38,7 @@ class Measurement:
         return min(self.peers(among), key=self.seconds, default=None)
 
 
-def executions(timer: Timer, seconds: float) -> int:
+def executions(timer: Timed, seconds: float) -> int:
     """How often to execute for a sample of about `seconds`. Two tries each, since an interruption looks like work."""
     number = 1
     while (elapsed := min(timer.timeit(number), timer.timeit(number))) < seconds:
@@ -47,7 +46,7 @@ def executions(timer: Timer, seconds: float) -> int:
     return number
 
 
-def warm_up(timer: Timer) -> None:
+def warm_up(timer: Timed) -> None:
     """Brings the operands back into the caches and the library's threads onto their cores."""
     end = time.perf_counter() + WARM_SECONDS
     timer.timeit(1)

@@ -1,10 +1,13 @@
 """What `pydl bench` says about its samples; the cases themselves run in bench/."""
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pydl.bench import machine, run_case
+import pydl
+from pydl.bench import Disagreement, machine, run_case
+from pydl.bench.builds import beside
 from pydl.bench.case import Bar, Case, Statement, normal
 from pydl.bench.cases import GROUPS
 from pydl.bench.judge import judge
@@ -58,6 +61,16 @@ def test_a_case_is_timed(peak):
     m = run_case(case, rounds=2)
     assert set(m.samples) == {"pydl", "twin"} and len(m.samples["pydl"]) == 2
     assert 1e-8 < m.seconds() < 1e-3
+
+
+def test_another_build_takes_part(peak, tmp_path):
+    case = GROUPS[0].cases[0]
+    m = run_case(case, 1, beside(Path(pydl.__file__).parents[1]))
+    assert set(m.samples) == {"pydl", "other build"} and all(seconds > 0 for (seconds,) in m.samples.values())
+    with pytest.raises(Disagreement, match="the other build: KeyError"):
+        run_case(replace(case, name="unknown there"), 1, beside(Path(pydl.__file__).parents[1]))
+    with pytest.raises(SystemExit, match="expected a folder that holds a built package pydl"):
+        beside(tmp_path)
 
 
 def test_tables(peak):
