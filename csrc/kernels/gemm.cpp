@@ -16,7 +16,7 @@ namespace {
 #if defined(__AVX512F__)
 inline constexpr int kTileRows = 14, kWideRows = 6, kWideVectors = 4;
 inline constexpr int kDotRows = 4;
-inline constexpr int kPackingTiles = 14, kPackingTiles2K = 14, kPackingTiles4K = 3;
+inline constexpr int kPackingTiles = 14, kPackingTiles2K = 14, kPackingTiles4K = 14;
 #elif defined(__AVX2__)
 inline constexpr int kTileRows = 6, kWideRows = 2, kWideVectors = 4;
 inline constexpr int kDotRows = 3;
