@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from fnmatch import fnmatch
+from functools import partial
 
 from tqdm import tqdm
 
 from pydl.bench import machine, report
-from pydl.bench.builds import beside
+from pydl.bench.builds import Build, beside
 from pydl.bench.case import Case, Group, Statement
 from pydl.bench.cases import GROUPS
 from pydl.bench.judge import Verdict, judge
@@ -81,15 +83,19 @@ def run(options: argparse.Namespace) -> int:
         for group in groups:
             print(f"{group.name}: {group.title}", *(f"    {case.name}" for case in group.cases), sep="\n")
         return 0
-    compete: Competitors = statements
-    if options.against:
-        compete = beside(options.against)
+    with Build(options.against) if options.against else nullcontext() as build:
+        return run_groups(groups, options, build)
+
+
+def run_groups(groups: list[Group], options: argparse.Namespace, build: Build | None) -> int:
+    if build:
         groups = [replace(group, bars=()) for group in groups]  # which speak of peers
     if not options.json:
         print(report.headline(options.against))
     results: list[tuple[Group, list[Measurement], list[Verdict]]] = []
     wrong = False
     for group in groups:
+        compete = partial(beside, build, group.name) if build else statements
         measurements, verdicts, errors = run_group(group, QUICK_ROUNDS if options.quick else ROUNDS, compete)
         results.append((group, measurements, verdicts))
         if not options.json:

@@ -10,10 +10,9 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pydl.bench.case import Case, Statement
 
@@ -25,13 +24,22 @@ class Build:
         if not (root / "pydl" / "__init__.py").is_file():
             raise SystemExit(f"pydl bench: expected a folder that holds a built package pydl, got {root}")
         environment = {**os.environ, "PYTHONPATH": str(root.resolve()), "PYTHONSAFEPATH": "1"}
-        command = [sys.executable, "-m", "pydl.bench.builds"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-        assert process.stdin is not None and process.stdout is not None
-        self.questions, self.answers = process.stdin, process.stdout
+        command = [sys.executable, "-c", "from pydl.bench.builds import serve; serve()"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.questions, self.answers = self.process.stdin, self.process.stdout
         where = Path(self.ask("location"))
         if where != root.resolve():
             raise SystemExit(f"pydl bench: expected pydl to be imported from {root}, got it from {where}")
+
+    def __enter__(self) -> Build:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Ends the process."""
+        self.questions.close()
+        self.answers.close()
+        self.process.wait()
 
     def ask(self, question: str, *arguments: Any) -> Any:
         pickle.dump((question, arguments), self.questions)
@@ -48,8 +56,8 @@ class Build:
 class StatementElsewhere(Statement):
     """A statement of the other build's process, which holds one at a time: that of the case asked for last."""
 
-    def __init__(self, build: Build, case: Case) -> None:
-        build.ask("prepare", case.name, case.code, case.dtype)
+    def __init__(self, build: Build, group: str, case: Case) -> None:
+        build.ask("prepare", group, case.name)
         super().__init__(case.code, {})
         self.build = build
 
@@ -68,16 +76,11 @@ class TimerElsewhere:
         return self.build.ask("timeit", number)
 
 
-def beside(root: Path) -> Callable[[Case], dict[str, Statement]]:
-    """What `libraries.statements` is for peers: a case under this pydl and under the build in `root`."""
+def beside(build: Build, group: str, case: Case) -> dict[str, Statement]:
+    """What `libraries.statements` is for peers: the case under this pydl and under the other build."""
     from pydl.bench.libraries import pydl_statement
 
-    build = Build(root)
-
-    def statements(case: Case) -> dict[str, Statement]:
-        return {"pydl": pydl_statement(case), "other build": StatementElsewhere(build, case)}
-
-    return statements
+    return {"pydl": pydl_statement(case), "other build": StatementElsewhere(build, group, case)}
 
 
 class Worker:
@@ -88,10 +91,10 @@ class Worker:
 
         return str(Path(pydl.__file__).parents[1])
 
-    def prepare(self, name: str, code: str, dtype: str) -> None:
+    def prepare(self, group: str, case: str) -> None:
         from pydl.bench.libraries import pydl_statement
 
-        self.statement = pydl_statement(cases()[name, code, dtype])
+        self.statement = pydl_statement(cases()[group, case])
         self.timer = self.statement.timer()
 
     def timeit(self, number: int) -> float:
@@ -105,14 +108,16 @@ class Worker:
 
 
 @lru_cache
-def cases() -> dict[tuple[str, str, str], Case]:
+def cases() -> dict[tuple[str, str], Case]:
     from pydl.bench.cases import GROUPS
 
-    return {(case.name, case.code, case.dtype): case for group in GROUPS for case in group.cases}
+    return {(group.name, case.name): case for group in GROUPS for case in group.cases}
 
 
-def serve(questions: BinaryIO, answers: BinaryIO) -> None:
+def serve() -> None:
     """Answers until the questions end."""
+    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what the cases print must not be taken for an answer
     worker = Worker()
     while True:
         try:
@@ -126,9 +131,3 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
             error = f"{type(raised).__name__}: {raised}"
         pickle.dump((answer, error), answers)
         answers.flush()
-
-
-if __name__ == "__main__":
-    channel = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what the cases print must not reach the channel
-    serve(sys.stdin.buffer, channel)

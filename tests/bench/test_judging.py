@@ -1,5 +1,6 @@
 """What `pydl bench` says about its samples; the cases themselves run in bench/."""
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 import pydl
 from pydl.bench import Disagreement, machine, run_case
-from pydl.bench.builds import beside
+from pydl.bench.builds import Build, beside
 from pydl.bench.case import Bar, Case, Statement, normal
 from pydl.bench.cases import GROUPS
 from pydl.bench.judge import judge
@@ -64,13 +65,15 @@ def test_a_case_is_timed(peak):
 
 
 def test_another_build_takes_part(peak, tmp_path):
-    case = GROUPS[0].cases[0]
-    m = run_case(case, 1, beside(Path(pydl.__file__).parents[1]))
-    assert set(m.samples) == {"pydl", "other build"} and all(seconds > 0 for (seconds,) in m.samples.values())
-    with pytest.raises(Disagreement, match="the other build: KeyError"):
-        run_case(replace(case, name="unknown there"), 1, beside(Path(pydl.__file__).parents[1]))
+    group = GROUPS[1]
+    with Build(Path(pydl.__file__).parents[1]) as build:
+        compete = partial(beside, build, group.name)
+        m = run_case(group.cases[0], 1, compete)
+        assert set(m.samples) == {"pydl", "other build"} and all(seconds > 0 for (seconds,) in m.samples.values())
+        with pytest.raises(Disagreement, match="the other build: KeyError"):
+            run_case(replace(group.cases[0], name="unknown there"), 1, compete)
     with pytest.raises(SystemExit, match="expected a folder that holds a built package pydl"):
-        beside(tmp_path)
+        Build(tmp_path)
 
 
 def test_tables(peak):
