@@ -271,7 +271,7 @@ struct ThreadCache {
 };
 
 // The thread's cache, made at first use and gone (null, for good) once the thread's destructors have begun.
-constinit thread_local ThreadCache* thread_cache = nullptr;
+constinit thread_local ThreadCache* thread_cache __attribute__((tls_model("initial-exec"))) = nullptr;
 constinit thread_local bool thread_ended = false;
 
 struct ThreadCacheOwner {
@@ -318,6 +318,8 @@ __attribute__((noinline)) void* allocate_shared(int& c, size_t bytes) {
 }
 
 }  // namespace
+
+bool memory_is_guarded() { return guard() != Guard::Off; }
 
 size_t block_size(size_t bytes) { return class_size(size_class(bytes)); }
 

@@ -18,6 +18,9 @@ void* allocate(size_t bytes);
 // `bytes` is the size that was asked for.
 void deallocate(void* block, size_t bytes) noexcept;
 
+// Whether PYDL_GUARD watches every block: what must not be overrun then wants a block of its own.
+bool memory_is_guarded();
+
 // The size that allocate(bytes) rounds up to.
 size_t block_size(size_t bytes);
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 namespace pydl {
@@ -47,7 +49,8 @@ template <class T, int N> class SmallVector {
 
   template <class... A> T& emplace_back(A&&... a) {
     if (size_ == capacity_) grow(size_ + 1);
-    return *new (data_ + size_++) T(std::forward<A>(a)...);
+    if constexpr (std::is_aggregate_v<T>) return *new (data_ + size_++) T{std::forward<A>(a)...};
+    else return *new (data_ + size_++) T(std::forward<A>(a)...);
   }
   void push_back(const T& v) { T copy = v; emplace_back(std::move(copy)); }
   void push_back(T&& v) { emplace_back(std::move(v)); }
@@ -56,7 +59,7 @@ template <class T, int N> class SmallVector {
   void reserve(size_t n) { if (n > capacity_) grow(n); }
   void resize(size_t n, const T& value = T()) {
     reserve(n);
-    while (size_ < n) emplace_back(value);
+    while (size_ < n) new (data_ + size_++) T(value);
     while (size_ > n) pop_back();
   }
   void insert(T* at, const T& v) {
@@ -68,7 +71,16 @@ template <class T, int N> class SmallVector {
     std::move(at + 1, end(), at);
     pop_back();
   }
-  template <class It> void append(It first, It last) { for (; first != last; ++first) emplace_back(*first); }
+  template <class It> void append(It first, It last) {
+    if constexpr (std::is_trivially_copyable_v<T> && std::random_access_iterator<It>) {
+      reserve(size_ + size_t(last - first));
+      T* to = data_ + size_;
+      for (; first != last; ++first) *to++ = *first;
+      size_ = uint32_t(to - data_);
+    } else {
+      for (; first != last; ++first) emplace_back(*first);
+    }
+  }
 
   operator std::span<const T>() const { return {data_, size_}; }
   friend bool operator==(const SmallVector& a, const SmallVector& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }

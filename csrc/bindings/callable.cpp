@@ -112,11 +112,27 @@ PyObject* run(const Overloads& overloads, const Signature& signature, PyTypeObje
   return wrap_result(std::move(result), named);
 }
 
+// The common call: one tensor or a few, and nothing else. Null when this is not one.
+PyObject* call_on_tensors(const Overloads& overloads, const Given& given) {
+  constexpr int kMost = 4;
+  const Operator& op = overloads.signatures[0].op();
+  if (!overloads.signatures[0].of_tensors() || given.keywords || given.count != op.tensors || op.tensors > kMost ||
+      is_inplace(overloads.form))
+    return nullptr;
+  const Tensor* inputs[kMost];
+  for (int i = 0; i < op.tensors; ++i) {
+    if (!is_tensor(given.args[i])) return nullptr;
+    inputs[i] = &unwrap(given.args[i]);
+  }
+  return python::wrap_result(op.invoke_on_tensors(op.function, inputs));
+}
+
 PyObject* call(PyObject* callable, PyObject* const* args, size_t nargs, PyObject* keywords) {
   return guarded(
       [&] {
         const Overloads& overloads = overloads_of(callable);
         const Given given{args, PyVectorcall_NARGS(nargs), keywords, is_method(overloads.form)};
+        if (PyObject* const result = call_on_tensors(overloads, given)) return result;
         if (given.method && (given.count == 0 || !is_tensor(args[0])))
           fail<TypeError>(overloads.name, ": expected a Tensor as self, got ",
                           given.count ? Py_TYPE(args[0])->tp_name : "nothing");

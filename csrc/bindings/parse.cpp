@@ -107,6 +107,8 @@ Signature::Signature(const Operator& op) : op_(&op) {
   if (!slots_.empty()) method_order_.push_back(self_);
   for (int i = 0; i < positional_; ++i)
     if (i != self_) method_order_.push_back(i);
+  of_tensors_ = op.invoke_on_tensors && !(op.variants & kNoGrad) && op.tensors == positional_ &&
+                op.tensors == int(slots_.size()) && self_ == 0;
   auto is_int_list = [&](int i) { return slots_[size_t(i)].parameter->type == ArgType::IntList; };
   if (positional_ == 1 && is_int_list(0)) varargs_function_ = 0;
   if (positional_ == 2 && is_int_list(method_order_[1])) varargs_method_ = 1;

@@ -59,6 +59,8 @@ class Signature {
   const Operator& op() const { return *op_; }
   int boxed() const { return boxed_; }
   int self() const { return self_; }
+  // Whether positional tensors alone, op().tensors of them, make a call that op().invoke_on_tensors can serve.
+  bool of_tensors() const { return of_tensors_; }
 
   // False when the arguments do not fit the schema; an overload after this one may.
   bool bind(const Given& given, Bound& bound) const;
@@ -76,7 +78,7 @@ class Signature {
   std::vector<Slot> slots_;
   std::vector<int> method_order_;  // positional parameters, self first
   int positional_ = 0, boxed_ = 0, self_ = 0;
-  bool takes_out_ = false;
+  bool takes_out_ = false, of_tensors_ = false;
   int varargs_function_ = -1, varargs_method_ = -1;  // the int[] that separate integers may spell
 };
 

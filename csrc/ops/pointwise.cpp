@@ -193,8 +193,8 @@ Tensor pointwise(const PointwiseRow& row, std::initializer_list<Operand> tensors
   const DType compute = compute_dtype(result);
   const bool test = row.kind == PointwiseRow::Kind::Test;
   SmallVector<Input, 5> inputs;
-  for (const Operand& o : in) inputs.push_back({o, compute});
-  for (const Scalar& s : extra) inputs.push_back({Operand(s), compute});
+  for (const Operand& o : in) inputs.emplace_back(o, compute);
+  for (const Scalar& s : extra) inputs.emplace_back(Operand(s), compute);
 
   bool recorded = false;
   if (row.differentiable && autograd::grad_enabled() && out.kind != Out::Kind::Given)

@@ -115,6 +115,9 @@ struct Operator {
   bool native_out = false;
   Result (*invoke)(const void* function, Argument* arguments, const Out& out) = nullptr;
   const void* function = nullptr;
+  // Of a function whose arguments are all tensors, `tensors` of them, and whose result is one: the same without boxes.
+  Tensor (*invoke_on_tensors)(const void* function, const Tensor* const* inputs) = nullptr;
+  int tensors = 0;
 
   // Runs with one boxed argument per parameter (defaults filled in). Applies `out` natively or by copying.
   Result call(Argument* arguments, const Out& out = {}) const;
@@ -238,6 +241,20 @@ Result invoke(R (*f)(A...), Argument* args, const Out& out, std::index_sequence<
   }
 }
 
+template <class T>
+inline constexpr bool takes_tensor = std::is_same_v<T, const Tensor&> || std::is_same_v<T, const Operand&>;
+template <class T> inline constexpr bool is_out = std::is_same_v<T, const Out&>;
+
+template <class... A, size_t... I>
+Tensor invoke_on_tensors(Tensor (*f)(A...), const Tensor* const* inputs, std::index_sequence<I...>) {
+  const Out fresh;
+  auto pick = [&]<size_t K, class T>() -> decltype(auto) {
+    if constexpr (is_out<T>) return (fresh);
+    else return (*inputs[K]);
+  };
+  return f(pick.template operator()<I, A>()...);
+}
+
 template <class T> constexpr ArgType arg_type() {
   if constexpr (std::is_same_v<T, const Out&>) return ArgType::Device;  // never compared: Out has no schema entry
   else return unbox<T>::type;
@@ -253,6 +270,13 @@ Operator::Operator(R (*f)(A...), std::string_view schema_text, int variant_flags
     return detail::invoke(reinterpret_cast<R (*)(A...)>(const_cast<void*>(function)), args, out,
                           std::index_sequence_for<A...>());
   };
+  if constexpr (std::is_same_v<R, Tensor> && ((detail::takes_tensor<A> || detail::is_out<A>) && ...)) {
+    tensors = (0 + ... + detail::takes_tensor<A>);
+    invoke_on_tensors = [](const void* function, const Tensor* const* inputs) {
+      return detail::invoke_on_tensors(reinterpret_cast<R (*)(A...)>(const_cast<void*>(function)), inputs,
+                                       std::index_sequence_for<A...>());
+    };
+  }
   detail::enroll(*this, schema_text, {detail::arg_type<A>()...});
 }
 

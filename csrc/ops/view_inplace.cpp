@@ -1,8 +1,6 @@
 // transpose_ and its kin: a tensor takes the sizes and strides of a view of itself, and that view's place in the graph.
-#include <cstring>
 
 #include "autograd/node.h"
-#include "base/allocator.h"
 #include "ops/call.h"
 #include "ops/copy.h"
 #include "ops/view.h"
@@ -40,11 +38,7 @@ Tensor squeeze_dims_(const Tensor& x, IntSpan dims) { return become("squeeze_", 
 void grow(const char* op, Storage& storage, size_t bytes) {
   if (storage.release || storage.shared)
     fail(op, ": expected at most ", storage.nbytes, " bytes for memory that is shared with others, got ", bytes);
-  void* data = allocate(bytes);
-  if (storage.nbytes) std::memcpy(data, storage.data, storage.nbytes);
-  if (storage.data) deallocate(storage.data, storage.nbytes);
-  storage.data = data;
-  storage.nbytes = bytes;
+  storage.grow(bytes);
 }
 
 // Another shape over the same memory, which grows where it must; new elements are uninitialised.

@@ -1,6 +1,7 @@
 #include "tensor/tensor.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "base/allocator.h"
@@ -12,15 +13,24 @@ namespace pydl {
 Storage::Storage() = default;
 Storage::~Storage() = default;
 
+static constexpr size_t kJoined = 16 << 10, kHeader = (sizeof(Storage) + kAlignment - 1) / kAlignment * kAlignment;
+
 Ref<Storage> Storage::allocate(size_t nbytes) {
-  Ref<Storage> s(new (pydl::allocate(sizeof(Storage))) Storage);
-  if (nbytes) s->data = pydl::allocate(nbytes);
+  const bool join = nbytes <= kJoined && !memory_is_guarded();
+  const size_t size = join ? kHeader + nbytes : sizeof(Storage);
+  void* const block = pydl::allocate(size);
+  Ref<Storage> s(new (block) Storage);
+  s->block_ = size;
   s->nbytes = nbytes;
+  if (nbytes) s->data = join ? static_cast<char*>(block) + kHeader : pydl::allocate(nbytes);
   return s;
 }
 
+bool Storage::joined() const { return data == reinterpret_cast<const char*>(this) + kHeader && block_ > kHeader; }
+
 Ref<Storage> Storage::import(void* data, size_t nbytes, void (*release)(void*), void* context) {
   Ref<Storage> s(new (pydl::allocate(sizeof(Storage))) Storage);
+  s->block_ = sizeof(Storage);
   s->data = data;
   s->nbytes = nbytes;
   s->release = release;
@@ -29,11 +39,20 @@ Ref<Storage> Storage::import(void* data, size_t nbytes, void (*release)(void*), 
   return s;
 }
 
+void Storage::grow(size_t bytes) {
+  void* const fresh = pydl::allocate(bytes);
+  if (nbytes) std::memcpy(fresh, data, nbytes);
+  if (data && !joined()) deallocate(data, nbytes);
+  data = fresh;
+  nbytes = bytes;
+}
+
 void Storage::destroy() {
   if (release) release(context);
-  else if (data) deallocate(data, nbytes);
+  else if (data && !joined()) deallocate(data, nbytes);
+  const size_t block = block_;
   this->~Storage();
-  deallocate(this, sizeof(Storage));
+  deallocate(this, block);
 }
 
 // ---- TensorImpl ---------------------------------------------------------------------------------------------------
@@ -72,9 +91,9 @@ Tensor Tensor::empty(IntSpan sizes, DType dtype, Device device) {
   if (int64_t(sizes.size()) > kMaxDims)
     fail<ShapeError>("empty: expected at most ", kMaxDims, " dimensions, got ", sizes.size());
   Ref<TensorImpl> t(new TensorImpl);
-  t->sizes = Dims(sizes);
-  t->strides = contiguous_strides(sizes);
+  t->sizes.append(sizes.begin(), sizes.end());
   t->numel = element_count(sizes);
+  t->strides = contiguous_strides(sizes);
   t->dtype = dtype;
   t->device = device;
   t->storage = Storage::allocate(bytes_for(t->numel, dtype));

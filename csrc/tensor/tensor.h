@@ -49,7 +49,12 @@ struct Storage : RefCounted {
 
   static Ref<Storage> allocate(size_t nbytes);
   static Ref<Storage> import(void* data, size_t nbytes, void (*release)(void*), void* context);
+  void grow(size_t bytes);  // of our allocator and not shared; moves the contents, new bytes are uninitialised
   void destroy();
+
+ private:
+  size_t block_ = 0;  // bytes of the block that begins with this storage; small contents stand behind it
+  bool joined() const;
 };
 
 // What other layers hang onto a tensor: autograd's history lives in a subclass of this.
