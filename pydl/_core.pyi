@@ -127,8 +127,12 @@ def set_winograd(on: _bool) -> None: ...
 def winograd_enabled() -> _bool: ...
 def build_info() -> dict[str, Any]: ...
 def operators() -> list[dict[str, Any]]: ...
-def measure_fma_peak(dtype: _dtype) -> _float: ...
-def measure_bandwidth(bytes: _int, stream: str) -> _float: ...
+class RooflineLoop:
+    @property
+    def amount(self) -> _float: ...
+    def run(self, passes: _int) -> _float: ...
+def fma_loop(dtype: _dtype) -> RooflineLoop: ...
+def stream_loop(bytes: _int, stream: str, past_cache: _bool = False) -> RooflineLoop: ...
 def empty_cache() -> None: ...
 def set_cache_limit(bytes: _int) -> None: ...
 def reset_peak_memory() -> None: ...
@@ -1929,6 +1933,7 @@ __all__ = [
     "Node",
     "OutOfMemoryError",
     "RemovableHandle",
+    "RooflineLoop",
     "ShapeError",
     "Size",
     "Tensor",
@@ -2136,6 +2141,7 @@ __all__ = [
     "floor_",
     "floor_divide",
     "floor_divide_",
+    "fma_loop",
     "fmax",
     "fmin",
     "fmod",
@@ -2266,8 +2272,6 @@ __all__ = [
     "max_pool3d",
     "maximum",
     "mean",
-    "measure_bandwidth",
-    "measure_fma_peak",
     "median",
     "memory_format",
     "memory_stats",
@@ -2400,6 +2404,7 @@ __all__ = [
     "stack",
     "std",
     "std_mean",
+    "stream_loop",
     "sub",
     "sub_",
     "subtract",

@@ -184,19 +184,22 @@ void add_runtime(py::module_& m) {
   m.def("winograd_enabled", &winograd_enabled, "Whether convolutions may take Winograd's algorithm.");
   m.def("build_info", &build_info, "What runs here: instruction sets, threads, compiler.");
   m.def("operators", &describe_operators, "All registered operators, as dictionaries.");
+  py::class_<RooflineLoop>(m, "RooflineLoop", "A loop on all threads that runs at a limit of the machine.")
+      .def_property_readonly("amount", &RooflineLoop::amount, "Flops or bytes of one pass.")
+      .def("run", &RooflineLoop::run, py::arg("passes"), "Seconds that so many passes take.");
   m.def(
-      "measure_fma_peak",
-      [](const py::object& dtype) { return measure_fma_peak(required_dtype(dtype, "measure_fma_peak")); },
-      py::arg("dtype"), "Multiply-add flops per second of all threads.");
+      "fma_loop", [](const py::object& dtype) { return fma_loop(required_dtype(dtype, "fma_loop")); },
+      py::arg("dtype"), "Multiply-adds in registers.");
   m.def(
-      "measure_bandwidth",
-      [](int64_t bytes, const std::string& stream) {
+      "stream_loop",
+      [](int64_t bytes, const std::string& stream, bool past_cache) {
         const Stream s = stream == "read" ? Stream::Read : stream == "copy" ? Stream::Copy : Stream::Add;
         if (s == Stream::Add && stream != "add")
-          fail<ValueError>("measure_bandwidth: expected 'read', 'copy' or 'add', got '", stream, "'");
-        return measure_bandwidth(bytes, s);
+          fail<ValueError>("stream_loop: expected 'read', 'copy' or 'add', got '", stream, "'");
+        return stream_loop(bytes, s, past_cache);
       },
-      py::arg("bytes"), py::arg("stream"), "Bytes per second of all threads over that much memory.");
+      py::arg("bytes"), py::arg("stream"), py::arg("past_cache") = false,
+      "Reads, copies or additions over that much memory; past_cache writes around the caches.");
   m.def("empty_cache", &empty_cache, "Returns cached memory to the operating system.");
   m.def("set_cache_limit", &set_cache_limit, py::arg("bytes"), "Sets how much freed memory may be kept for reuse.");
   m.def("reset_peak_memory", &reset_peak_memory, "Starts memory_stats()['peak'] anew.");

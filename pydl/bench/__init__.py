@@ -57,7 +57,7 @@ def run_case(case: Case, rounds: int, compete: Competitors = statements) -> Meas
         raise Disagreement(f"{case.name}: {type(raised).__name__}: {raised}") from raised
     if error:
         raise Disagreement(error)
-    return measure(case, competitors, rounds)
+    return measure(case, competitors, rounds, machine.limit(case))
 
 
 def run_group(
@@ -70,8 +70,6 @@ def run_group(
             measurements.append(run_case(case, rounds, compete))
         except Disagreement as error:
             errors.append(str(error))
-        machine.floor(case)
-    machine.confirm()
     verdicts = [verdict for bar in group.bars if (verdict := judge(bar, measurements)) is not None]
     return measurements, verdicts, errors
 

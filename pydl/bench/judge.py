@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pydl.bench import machine
 from pydl.bench.case import Bar
 from pydl.bench.timing import Measurement
 
@@ -33,12 +32,6 @@ class Verdict:
         return f"{wanted}{note}: " + (self.state if self.state == "no peer" else f"{got}, {self.state}{missed}")
 
 
-def share(measurement: Measurement) -> float:
-    """Of the roofline's floor: 1 is as fast as the machine can. Best against best: interference can only lower a limit,
-    and only lengthen a time."""
-    return machine.floor(measurement.case) / min(measurement.samples["pydl"])
-
-
 def geometric_mean(values: list[float]) -> float:
     return math.exp(math.fsum(map(math.log, values)) / len(values))
 
@@ -52,8 +45,8 @@ def judge(bar: Bar, measurements: list[Measurement]) -> Verdict | None:
         slow = [m.case.name for m in concerned if m.seconds() > bar.limit]
         return Verdict(bar, max(m.seconds() for m in concerned), "open" if slow else "met", slow)
     if bar.kind == "share":
-        short = [m.case.name for m in concerned if share(m) < bar.limit]
-        return Verdict(bar, min(share(m) for m in concerned), "open" if short else "met", short)
+        short = [m.case.name for m in concerned if m.share() < bar.limit]
+        return Verdict(bar, min(m.share() for m in concerned), "open" if short else "met", short)
 
     ratios = {}
     for m in concerned:
@@ -65,6 +58,6 @@ def judge(bar: Bar, measurements: list[Measurement]) -> Verdict | None:
     if value >= bar.limit:
         return Verdict(bar, value, "met", [])
     below = [m for m in concerned if ratios.get(m.case.name, math.inf) < bar.limit]
-    at_floor = all(share(m) >= EXPLAINED_SHARE for m in below)
+    at_floor = all(m.floors and m.share() >= EXPLAINED_SHARE for m in below)
     names = [m.case.name for m in below] if bar.kind == "each" else []
     return Verdict(bar, value, "at the floor" if at_floor else "open", names)

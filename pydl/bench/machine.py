@@ -1,58 +1,67 @@
-"""The machine's limits, measured in the run that they judge."""
+"""The machine's limits: loops that do nothing but multiply-adds in registers, or walks over memory.
+
+A case's floor is measured in turns with the case, as its peers are, so that a slow phase of the machine meets both.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
 
 import pydl
 from pydl import _core
 from pydl.bench.case import Case
-
-# Best value so far of each limit asked for, and the limits asked for since they were last confirmed. Interference can
-# only lower a limit, so the best of several measurements is the machine's.
-_best: dict[tuple[str, int], float] = {}
-_unconfirmed: set[tuple[str, int]] = set()
+from pydl.bench.timing import SAMPLE_SECONDS, executions, warm_up
 
 
-def _measure(what: str, size: int) -> float:
-    """The better of two tries: in the first the threads may still be on their way to their cores."""
+@dataclass
+class Limit:
+    """A loop of pydl's as timing's Limit."""
 
-    def once() -> float:
-        return _core.measure_bandwidth(size, what) if size else _core.measure_fma_peak(getattr(pydl, what))
+    loop: _core.RooflineLoop
+    passes: float
 
-    return max(once(), once())
+    def timeit(self, number: int) -> float:
+        return self.loop.run(number)
 
-
-def _limit(what: str, size: int = 0) -> float:
-    key = (what, size)
-    if key not in _best:
-        _best[key] = _measure(*key)
-        _unconfirmed.add(key)
-    return _best[key]
-
-
-def confirm() -> None:
-    """Measures the new limits once more: call it some seconds after they were first asked for."""
-    for key in _unconfirmed:
-        _best[key] = max(_best[key], _measure(*key))
-    _unconfirmed.clear()
+    def estimate(self, samples: int = 3) -> float:
+        """Seconds for one execution of the case: the best of several samples, which interference can only lengthen."""
+        warm_up(self)
+        number = executions(self, SAMPLE_SECONDS)
+        return min(self.timeit(number) for _ in range(samples)) / number * self.passes
 
 
+def stream_of(case: Case) -> str:
+    return "read" if not case.writes else "add" if case.reads >= 2 * case.writes else "copy"
+
+
+def memory_limit(size: float, stream: str) -> Limit:
+    """The faster of plain stores and those around the caches, where there are stores."""
+    ways = (False,) if stream == "read" else (False, True)
+    loops = [_core.stream_loop(max(4096, round(size)), stream, past_cache) for past_cache in ways]
+    return min((Limit(loop, size / loop.amount) for loop in loops), key=Limit.estimate)
+
+
+def limit(case: Case) -> Limit | None:
+    """What the case cannot be faster than: its flops at the FMA peak or its bytes at the bandwidth of the cache level
+    where they fit, whichever takes longer; None if unknown."""
+    limits = []
+    if case.flops:
+        loop = _core.fma_loop(getattr(pydl, case.dtype))
+        limits.append(Limit(loop, case.flops / loop.amount))
+    if case.bytes:
+        limits.append(memory_limit(case.bytes, stream_of(case)))
+    return max(limits, key=Limit.estimate, default=None)
+
+
+@lru_cache
 def fma_peak(dtype: str) -> float:
     """Floating point operations per second of all cores."""
-    return _limit(dtype)
+    loop = _core.fma_loop(getattr(pydl, dtype))
+    return loop.amount / Limit(loop, 1).estimate(15)
 
 
+@lru_cache
 def bandwidth(size: int, stream: str) -> float:
     """Bytes per second at the cache level where `size` bytes live; `stream` is "read", "copy" or "add"."""
-    return _limit(stream, size)
-
-
-def bandwidth_for(case: Case) -> float:
-    stream = "read" if not case.writes else "add" if case.reads >= 2 * case.writes else "copy"
-    return bandwidth(max(4096, round(case.bytes)), stream)
-
-
-def floor(case: Case) -> float:
-    """Seconds below which the case cannot run: its flops at the FMA peak, its bytes at the bandwidth; 0 if unknown."""
-    compute = case.flops / fma_peak(case.dtype) if case.flops else 0.0
-    memory = case.bytes / bandwidth_for(case) if case.bytes else 0.0
-    return max(compute, memory)
+    return size / memory_limit(size, stream).estimate(15)

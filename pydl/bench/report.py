@@ -10,7 +10,7 @@ from typing import Any
 import pydl
 from pydl.bench import machine
 from pydl.bench.case import Group
-from pydl.bench.judge import Verdict, geometric_mean, share
+from pydl.bench.judge import Verdict, geometric_mean
 from pydl.bench.timing import Measurement
 
 Row = list[str]
@@ -52,7 +52,7 @@ def table(measurements: list[Measurement]) -> list[Row]:
             spread(m.ratios(fastest)) if fastest else "",
             f"{case.flops / seconds / 1e9:.1f}" if case.flops else "",
             f"{case.bytes / seconds / 1e9:.1f}" if case.bytes else "",
-            f"{share(m):.0%}" if case.flops or case.bytes else "",
+            f"{m.share():.0%}" if m.floors else "",
         ])  # fmt: skip
     compared = [m for m in measurements if m.fastest()]
     if len(compared) > 1:
@@ -125,7 +125,7 @@ def as_json(results: list[tuple[Group, list[Measurement], list[Verdict]]]) -> st
                             "name": m.case.name,
                             "flops": m.case.flops,
                             "bytes": m.case.bytes,
-                            "floor": machine.floor(m.case),
+                            "floors": m.floors,
                             "seconds": m.samples,
                         }
                         for m in measurements

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from pydl.bench.case import Case, Statement, Timed
 
 SAMPLE_SECONDS = 4e-3
+LONGEST_FLOOR_SECONDS = 100e-3
 # Before each sample: a thread pool that slept may wake with two threads on one core until the next balancing ticks.
 WARM_SECONDS = 12e-3
 # The idle workers of the library that ran before would hold a core: OpenMP's spin for some milliseconds, OpenBLAS's for
@@ -16,10 +18,17 @@ WARM_SECONDS = 12e-3
 PAUSE_SECONDS = 30e-3
 
 
+class Limit(Timed, Protocol):
+    """A loop at the machine's limit, `passes` of which do what one execution of a case must at least do."""
+
+    passes: float
+
+
 @dataclass
 class Measurement:
     case: Case
     samples: dict[str, list[float]]  # seconds for one execution, by library and round
+    floors: list[float] = field(default_factory=list)  # seconds that it must take on this machine, by round, if known
 
     def seconds(self, name: str = "pydl") -> float:
         return statistics.median(self.samples[name])
@@ -33,6 +42,10 @@ class Measurement:
 
     def ratio(self, peer: str) -> float:
         return statistics.median(self.ratios(peer))
+
+    def share(self) -> float:
+        """Of the roofline's floor, round by round: 1 is as fast as the machine can."""
+        return statistics.median(floor / ours for ours, floor in zip(self.samples["pydl"], self.floors, strict=True))
 
     def fastest(self, among: tuple[str, ...] = ()) -> str | None:
         return min(self.peers(among), key=self.seconds, default=None)
@@ -54,7 +67,9 @@ def warm_up(timer: Timed) -> None:
         timer.timeit(1)
 
 
-def measure(case: Case, statements: dict[str, Statement], rounds: int) -> Measurement:
+def measure(
+    case: Case, statements: dict[str, Statement], rounds: int, limit: Limit | None = None
+) -> Measurement:
     timers = {name: statement.timer() for name, statement in statements.items()}
     numbers = {}
     for name, timer in timers.items():
@@ -62,11 +77,19 @@ def measure(case: Case, statements: dict[str, Statement], rounds: int) -> Measur
             timer.timeit(1)  # pages, caches and thread pools that only the first call sets up
             numbers[name] = executions(timer, SAMPLE_SECONDS)
         time.sleep(PAUSE_SECONDS)
+    if limit:  # for as long as pydl's samples, of which one execution may be longer than a sample should be
+        seconds = max(SAMPLE_SECONDS, numbers["pydl"] * timers["pydl"].timeit(1))
+        passes = executions(limit, min(seconds, LONGEST_FLOOR_SECONDS))
     samples: dict[str, list[float]] = {name: [] for name in timers}
+    floors = []
     for _ in range(rounds):
+        if limit:
+            warm_up(limit)
+            floors.append(limit.timeit(passes) / passes * limit.passes)
+            time.sleep(PAUSE_SECONDS)
         for name, timer in timers.items():
             with statements[name].context():
                 warm_up(timer)
                 samples[name].append(timer.timeit(numbers[name]) / numbers[name])
             time.sleep(PAUSE_SECONDS)
-    return Measurement(case, samples)
+    return Measurement(case, samples, floors)

@@ -14,16 +14,12 @@ from pydl.bench.cases import GROUPS
 from pydl.bench.judge import judge
 from pydl.bench.libraries import disagreement, statements
 from pydl.bench.report import amount, markdown, plain, table
-from pydl.bench.timing import Measurement
+from pydl.bench.timing import Measurement, measure
 
 
-def measurement(name: str, flops: float = 0, **samples: float) -> Measurement:
-    return Measurement(Case(name, flops=flops), {library: [seconds] * 3 for library, seconds in samples.items()})
-
-
-@pytest.fixture
-def peak(monkeypatch):
-    monkeypatch.setattr(machine, "fma_peak", lambda dtype: 100.0)
+def measurement(name: str, floor: float = 0, **samples: float) -> Measurement:
+    rounds = {library: [seconds] * 3 for library, seconds in samples.items()}
+    return Measurement(Case(name), rounds, [floor] * 3 if floor else [])
 
 
 def test_ratio_is_that_of_the_fastest_peer():
@@ -33,8 +29,8 @@ def test_ratio_is_that_of_the_fastest_peer():
     assert m.fastest(("jax",)) is None
 
 
-def test_bars(peak):
-    both = [measurement("a", 60, pydl=1.0, torch=4.0), measurement("b", 95, pydl=1.0, torch=0.5)]
+def test_bars():
+    both = [measurement("a", 0.6, pydl=1.0, torch=4.0), measurement("b", 0.95, pydl=1.0, torch=0.5)]
     assert judge(Bar("mean", 1.4), both).state == "met"  # sqrt(4 * 0.5)
     below = judge(Bar("each", 1.0), both)
     assert (below.state, below.value, below.missed) == ("at the floor", 0.5, ["b"])
@@ -57,14 +53,23 @@ def test_results_are_compared():
     assert disagreement(case, {"pydl": np.ones(2), "numpy": np.full(2, np.nan)})
 
 
-def test_a_case_is_timed(peak):
+def test_a_case_is_timed():
     case = Case("a", setups={name: lambda: Statement("sum(range(100))", {}) for name in ("pydl", "twin")})
     m = run_case(case, rounds=2)
     assert set(m.samples) == {"pydl", "twin"} and len(m.samples["pydl"]) == 2
     assert 1e-8 < m.seconds() < 1e-3
+    assert m.floors == []
 
 
-def test_another_build_takes_part(peak, tmp_path):
+def test_floors_are_measured_beside_the_case():
+    case = Case("a", "x * 2", {"x": normal(1 << 20)}, reads=4 << 20, writes=4 << 20)
+    m = measure(case, {"pydl": statements(case)["pydl"]}, rounds=2, limit=machine.limit(case))
+    assert len(m.floors) == 2 and 0.05 < m.share() < 3
+    assert machine.limit(replace(case, flops=1e12)).estimate() > 10 * machine.limit(case).estimate()
+    assert machine.limit(Case("b", "x", {})) is None
+
+
+def test_another_build_takes_part(tmp_path):
     group = GROUPS[1]
     with Build(Path(pydl.__file__).parents[1]) as build:
         compete = partial(beside, build, group.name)
@@ -76,10 +81,10 @@ def test_another_build_takes_part(peak, tmp_path):
         Build(tmp_path)
 
 
-def test_tables(peak):
-    rows = table([measurement("a|b", 50, pydl=2e-6, torch=4e-6), measurement("c", pydl=1e-3)])
-    assert rows[0] == ["case", "pydl", "torch", "ratio", "spread", "GFLOP/s", "of floor"]
-    assert rows[1][:4] == ["a|b", "2 us", "2.00", "2.00"]
+def test_tables():
+    rows = table([measurement("a|b", 1e-6, pydl=2e-6, torch=4e-6), measurement("c", pydl=1e-3)])
+    assert rows[0] == ["case", "pydl", "torch", "ratio", "spread", "of floor"]
+    assert rows[1] == ["a|b", "2 us", "2.00", "2.00", "2.00-2.00", "50%"]
     assert markdown(rows).splitlines()[2].startswith("| a\\|b | 2 us |")
     assert "1 ms" in plain(rows)
     assert [amount(s, "s") for s in (2.5, 1e-3, 5e-9)] == ["2.5 s", "1 ms", "5 ns"]
