@@ -154,7 +154,7 @@ def jax_step() -> Statement | None:
     return Statement("step()", {"step": jax_adam(loss_of, weights, inputs, labels, rate=RATE)}, LOSSES)
 
 
-STEP_FLOPS = 3 * 2 * BATCH * STEPS * 4 * UNITS * (FEATURES + UNITS + UNITS + UNITS)
+STEP_FLOPS = 2 * BATCH * STEPS * 4 * UNITS * (3 * (FEATURES + 3 * UNITS) - FEATURES)  # no gradient of the inputs
 BARS = (Bar("mean", 2.5, against=("torch",)), Bar("each", 1.2, against=("torch",)))
 KINDS = tuple(itertools.product(GATES, SHAPES))
 
