@@ -13,6 +13,7 @@ struct IndexError : Error { using Error::Error; };                              
 struct TypeError : Error { using Error::Error; };                                         // TypeError
 struct ValueError : Error { using Error::Error; };                                        // ValueError
 struct NotImplementedError : Error { using Error::Error; };                               // NotImplementedError
+struct OverflowError : Error { using Error::Error; };                                     // OverflowError
 struct OutOfMemoryError : Error { using Error::Error; };                                  // MemoryError
 
 // fail<ShapeError>("mm: expected ", a, ", got ", b) throws with its arguments streamed into the message.

@@ -25,18 +25,32 @@ void translate_exception(const char* op) noexcept {
   auto set = [op](PyObject* type, const std::exception& e) { PyErr_SetString(type, renamed(e.what(), op).c_str()); };
   try {
     throw;
-  } catch (py::error_already_set& e) { e.restore(); } catch (const ShapeError& e) {
+  } catch (py::error_already_set& e) {
+    e.restore();
+  } catch (const ShapeError& e) {
     set(shape_error, e);
-  } catch (const IndexError& e) { set(PyExc_IndexError, e); } catch (const TypeError& e) {
+  } catch (const IndexError& e) {
+    set(PyExc_IndexError, e);
+  } catch (const TypeError& e) {
     set(PyExc_TypeError, e);
-  } catch (const ValueError& e) { set(PyExc_ValueError, e); } catch (const NotImplementedError& e) {
+  } catch (const ValueError& e) {
+    set(PyExc_ValueError, e);
+  } catch (const NotImplementedError& e) {
     set(PyExc_NotImplementedError, e);
-  } catch (const OutOfMemoryError& e) { set(out_of_memory_error, e); } catch (const std::bad_alloc&) {
+  } catch (const OverflowError& e) {
+    set(PyExc_OverflowError, e);
+  } catch (const OutOfMemoryError& e) {
+    set(out_of_memory_error, e);
+  } catch (const std::bad_alloc&) {
     const std::string text = std::string(op ? op : "pydl") + ": expected memory for what the call needs, got none";
     PyErr_SetString(out_of_memory_error, text.c_str());
-  } catch (const py::builtin_exception& e) { e.set_error(); } catch (const std::exception& e) {
+  } catch (const py::builtin_exception& e) {
+    e.set_error();
+  } catch (const std::exception& e) {
     set(PyExc_RuntimeError, e);
-  } catch (...) { PyErr_SetString(PyExc_RuntimeError, "pydl: unknown C++ exception"); }
+  } catch (...) {
+    PyErr_SetString(PyExc_RuntimeError, "pydl: unknown C++ exception");
+  }
 }
 
 void sleep_until_exit() noexcept {

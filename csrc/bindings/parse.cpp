@@ -16,10 +16,7 @@ bool is_numpy_array(PyObject* o) { return std::strcmp(Py_TYPE(o)->tp_name, "nump
 static int64_t int_value(PyObject* o) {
   int overflow;
   const long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
-  if (overflow) {
-    PyErr_SetString(PyExc_OverflowError, "expected an integer of 64 bits, got a larger one");
-    throw py::error_already_set();
-  }
+  if (overflow) fail<OverflowError>("expected an integer of 64 bits, got a larger one");
   if (v == -1 && PyErr_Occurred()) throw py::error_already_set();
   return v;
 }

@@ -266,6 +266,13 @@ def test_overflowing_sizes_raise(shape):
         pydl.empty(shape)
 
 
+def test_integers_of_more_than_64_bits_raise():
+    with pytest.raises(OverflowError, match="zeros: expected an integer of 64 bits, got a larger one"):
+        pydl.zeros(1 << 70)
+    with pytest.raises(OverflowError, match="view: expected an integer of 64 bits"):
+        pydl.ones(2, 3).view(1 << 65)
+
+
 # ---- More than 2^31 elements -----------------------------------------------------------------------------------------
 
 BIG = (1 << 31) + 5
