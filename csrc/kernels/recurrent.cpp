@@ -102,9 +102,9 @@ template <class T, int NV> struct Tiles {
 };
 template <class T, int NV> inline constexpr Tiles<T, NV> kTiles{};
 
-// Products of all rows with the panels; f(row, sums, first unit, vectors of a gate) for each of them. state(row) and,
-// unless `input` is empty, input_row(row) are the left operands. Panels are outermost: one stays in the cache while all
-// rows pass.
+// Products of all rows with the panels; f(first row, rows, sums, first unit, vectors of a gate) for each tile of them.
+// state(row) and, unless `input` is empty, input_row(row) are the left operands. Panels are outermost: one stays in the
+// cache while all rows pass.
 template <class T, int Gates, class X, class H, class F>
 PYDL_INLINE void for_tiles(const Panels<T>& input, const Panels<T>& w, int64_t count, X input_row, H state, F f) {
   constexpr int64_t L = vec<T>::size, kUnits = Gates == 1 ? kLoneVectors : 1, kVectors = Gates * kUnits;
@@ -140,12 +140,20 @@ PYDL_INLINE void for_tiles(const Panels<T>& input, const Panels<T>& w, int64_t c
       product(sums, {inputs, input.k, panel(input, j), panel(input, next) + (input.k ? vector : 0)},
               {states, w.k, panel(w, j), panel(w, next) + vector});
       for (int64_t q = 0; q < panels; ++q)
-        for (int64_t i = 0; i < height; ++i)
-          f(r + i, sums + (q * height + i) * Gates * units * L, (j + q) * kUnits * L, units);
+        f(r, height, sums + q * height * Gates * units * L, (j + q) * kUnits * L, units);
       r += height;
     }
     j += panels;
   }
+}
+// The same row by row: f(row, sums, first unit, vectors of a gate).
+template <class T, int Gates, class X, class H, class F>
+PYDL_INLINE void for_rows(const Panels<T>& input, const Panels<T>& w, int64_t count, X input_row, H state, F f) {
+  for_tiles<T, Gates>(
+      input, w, count, input_row, state,
+      [&](int64_t first, int64_t rows, const T* sums, int64_t unit, int64_t vectors) __attribute__((always_inline)) {
+        for (int64_t r = 0; r < rows; ++r) f(first + r, sums + r * Gates * vectors * vec<T>::size, unit, vectors);
+      });
 }
 
 // f(offset, lanes) for the vectors of the units from `first` on that exist.
@@ -173,7 +181,7 @@ template <CellActivation A, class T> PYDL_INLINE vec<T> slope(vec<T> y) {
 // f(row, first unit, vectors, sums, the rest of the pre-activations) for the products of a step, Gates gates side by
 // side.
 template <class T, int Gates, class F> PYDL_INLINE void for_gates(const ForwardStep<T>& s, F f) {
-  for_tiles<T, Gates>(
+  for_rows<T, Gates>(
       s.input, s.weights, s.count, [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].x; },
       [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].h; },
       [&](int64_t r, const T* sums, int64_t first, int64_t vectors) __attribute__((always_inline)) {
@@ -191,28 +199,36 @@ template <class T, CellActivation A> void forward_simple(const ForwardStep<T>& s
   });
 }
 
+// A row's new state waits for the gates, and its output for the state: the rows of a tile take the second wait together.
 template <class T, CellActivation A> void forward_lstm(const ForwardStep<T>& s) {
   constexpr int64_t L = vec<T>::size;
   const int64_t units = s.weights.columns;
-  for_gates<T, 4>(s, [&](const ForwardRow<T>& row, int64_t j, int64_t, const T* sums, const T* before)
-                         __attribute__((always_inline)) {
-    for_units<T>(j, 1, units, [&](int64_t, auto lanes) __attribute__((always_inline)) {
-      const T* const in = before + j;
-      const vec<T> i = sigmoid(lanes.load(in) + vec<T>::load(sums));
-      const vec<T> f = sigmoid(lanes.load(in + units) + vec<T>::load(sums + L));
-      const vec<T> g = activate<A>(lanes.load(in + 2 * units) + vec<T>::load(sums + 2 * L));
-      const vec<T> o = sigmoid(lanes.load(in + 3 * units) + vec<T>::load(sums + 3 * L));
-      const vec<T> c = fma(f, lanes.load(row.c_before + j), i * g);
-      lanes.store(c, row.c + j);
-      lanes.store(o * activate<A>(c), row.out + j);
-      if (!s.save) return;
-      T* const gates = row.gates + j;
-      lanes.store(i, gates);
-      lanes.store(f, gates + units);
-      lanes.store(g, gates + 2 * units);
-      lanes.store(o, gates + 3 * units);
-    });
-  });
+  for_tiles<T, 4>(
+      s.input, s.weights, s.count, [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].x; },
+      [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].h; },
+      [&](int64_t first, int64_t rows, const T* sums, int64_t j, int64_t) __attribute__((always_inline)) {
+        for_units<T>(j, 1, units, [&](int64_t, auto lanes) __attribute__((always_inline)) {
+          vec<T> cells[kTileRows], outputs[kTileRows];
+          for (int64_t r = 0; r < rows; ++r, sums += 4 * L) {
+            const ForwardRow<T>& row = s.rows[first + r];
+            const T* const in = (s.bias ? s.bias : row.gates) + j;
+            const vec<T> i = sigmoid(lanes.load(in) + vec<T>::load(sums));
+            const vec<T> f = sigmoid(lanes.load(in + units) + vec<T>::load(sums + L));
+            const vec<T> g = activate<A>(lanes.load(in + 2 * units) + vec<T>::load(sums + 2 * L));
+            const vec<T> o = sigmoid(lanes.load(in + 3 * units) + vec<T>::load(sums + 3 * L));
+            const vec<T> c = fma(f, lanes.load(row.c_before + j), i * g);
+            lanes.store(c, row.c + j);
+            cells[r] = c, outputs[r] = o;
+            if (!s.save) continue;
+            T* const gates = row.gates + j;
+            lanes.store(i, gates);
+            lanes.store(f, gates + units);
+            lanes.store(g, gates + 2 * units);
+            lanes.store(o, gates + 3 * units);
+          }
+          for (int64_t r = 0; r < rows; ++r) lanes.store(outputs[r] * activate<A>(cells[r]), s.rows[first + r].out + j);
+        });
+      });
 }
 
 template <class T, CellActivation A> void forward_gru(const ForwardStep<T>& s) {
@@ -240,7 +256,7 @@ template <class T, CellActivation A> void forward_gru(const ForwardStep<T>& s) {
 // ---- backward -------------------------------------------------------------------------------------------------------
 // f(row, unit, lanes, dh) with dh = dy + the product.
 template <class T, class F> PYDL_INLINE void for_state_gradients(const BackwardStep<T>& s, F f) {
-  for_tiles<T, 1>(
+  for_rows<T, 1>(
       Panels<T>{}, s.weights, s.count,
       [](int64_t) __attribute__((always_inline)) { return static_cast<const T*>(nullptr); },
       [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].next; },
@@ -325,7 +341,7 @@ template <class T> void backward(Cell cell, CellActivation activation, const Bac
 }
 
 template <class T> void project(const ProjectStep<T>& s) {
-  for_tiles<T, 1>(
+  for_rows<T, 1>(
       Panels<T>{}, s.weights, s.count,
       [](int64_t) __attribute__((always_inline)) { return static_cast<const T*>(nullptr); },
       [&](int64_t r) __attribute__((always_inline)) { return s.rows[r].a; },
