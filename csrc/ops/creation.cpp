@@ -144,6 +144,10 @@ Tensor triangle_indices(int64_t row, int64_t col, int64_t offset, bool upper) {
 Tensor tril_indices(int64_t row, int64_t col, int64_t offset) { return triangle_indices(row, col, offset, false); }
 Tensor triu_indices(int64_t row, int64_t col, int64_t offset) { return triangle_indices(row, col, offset, true); }
 
+Tensor scalar_of_default_dtype(const Scalar& value, std::optional<DType> dtype) {
+  return scalar_tensor(value, dtype.value_or(default_dtype()));
+}
+
 const Operator ops[] = {
     {&zeros_sized, "zeros(int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, "Zeros."},
     {&ones_sized, "ones(int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, "Ones."},
@@ -153,7 +157,7 @@ const Operator ops[] = {
      kFunction, "Uninitialised memory with the given strides."},
     {&full_sized, "full(int[] size, Scalar fill_value, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut,
      "A tensor filled with fill_value, of its dtype unless told otherwise."},
-    {&scalar_tensor, "scalar_tensor(Scalar s, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, "A 0-d tensor."},
+    {&scalar_of_default_dtype, "scalar_tensor(Scalar s, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, "A 0-d tensor, of the default dtype unless told otherwise."},
     {&arange_end, "arange(Scalar end, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut,
      "Numbers from start (0) up to, not including, end in steps of step (1)."},
     {&arange, "arange(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, ""},

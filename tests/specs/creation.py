@@ -59,7 +59,8 @@ op("tensor", lambda v: np.array(v), [call([[1, 2], [3, 4]]), call(7)], **NEW | {
     variant="int")
 op("tensor", lambda v: np.array(v), [call([True, False]), call(True)], **NEW | {"forms": "f", "result": "bool"},
     variant="bool")
-op("scalar_tensor", lambda v, dtype=None: np.array(v, float), [call(2.5), call(3, dtype=F64)], **NEW | {"forms": "f"})
+op("scalar_tensor", lambda v, dtype=None: np.array(v, float), [call(2.5), call(3), call(True), call(3, dtype=F64),
+    call(3, dtype=I32)], **NEW | {"forms": "f"})
 op("as_tensor", lambda v, dtype=None: np.array(v, float), [call([1.0, 2.0]), call(2.5, dtype=F64)],
     **NEW | {"forms": "f"})
 
