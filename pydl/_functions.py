@@ -97,12 +97,26 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> 
 
 
 def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str | None = None) -> tuple[Tensor, ...]:
-    """Coordinate grids of vectors: `indexing="ij"` varies the first along rows, "xy" along columns."""
+    """Coordinate grids of vectors: `indexing="ij"` varies the first along rows, "xy" along columns.
+
+    >>> import pydl
+    >>> pydl.meshgrid(pydl.tensor([1, 2]), pydl.tensor([3, 4]), indexing="ij")
+    (tensor([[1, 1],
+            [2, 2]]), tensor([[3, 4],
+            [3, 4]]))
+    """
     return tuple(_core.meshgrid(_listed(tensors), indexing=indexing))
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Views of the tensors in the shape that all of them broadcast to."""
+    """Views of the tensors in the shape that all of them broadcast to.
+
+    >>> import pydl
+    >>> pydl.broadcast_tensors(pydl.tensor([1, 2]), pydl.tensor([[3], [4]]))
+    (tensor([[1, 2],
+            [1, 2]]), tensor([[3, 3],
+            [4, 4]]))
+    """
     return tuple(_core.broadcast_tensors(_listed(tensors)))
 
 
@@ -125,23 +139,50 @@ def broadcast_shapes(*shapes: int | Sequence[int]) -> _core.Size:
 
 
 def block_diag(*tensors: Tensor) -> Tensor:
-    """A matrix with the given matrices (vectors are rows) along its diagonal."""
+    """A matrix with the given matrices (vectors are rows) along its diagonal.
+
+    >>> import pydl
+    >>> pydl.block_diag(pydl.tensor([[1, 2]]), pydl.tensor([3]))
+    tensor([[1, 2, 0],
+            [0, 0, 3]])
+    """
     return _core.block_diag([_core.tensor(t) if not isinstance(t, Tensor) else t for t in _listed(tensors)])
 
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:
-    """All combinations of one element from each vector, one a row."""
+    """All combinations of one element from each vector, one a row.
+
+    >>> import pydl
+    >>> pydl.cartesian_prod(pydl.tensor([1, 2]), pydl.tensor([3, 4]))
+    tensor([[1, 3],
+            [1, 4],
+            [2, 3],
+            [2, 4]])
+    """
     return _core.cartesian_prod(_listed(tensors))
 
 
 @takes_out
 def chain_matmul(*matrices: Tensor) -> Tensor:
-    """The product of several matrices, left to right."""
+    """The product of several matrices, left to right.
+
+    >>> import pydl
+    >>> pydl.chain_matmul(pydl.ones(2, 3), pydl.ones(3, 4), pydl.ones(4, 1))
+    tensor([[12.],
+            [12.]])
+    """
     return _core.chain_matmul(_listed(matrices))
 
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
-    """All combinations of r elements of a vector, one a row, in order of position."""
+    """All combinations of r elements of a vector, one a row, in order of position.
+
+    >>> import pydl
+    >>> pydl.combinations(pydl.tensor([1, 2, 3]))
+    tensor([[1, 2],
+            [1, 3],
+            [2, 3]])
+    """
     import numpy as np
 
     if input.dim() != 1:

@@ -154,12 +154,17 @@ PyObject* get_qualname(PyObject* self, void*) {
   return PyUnicode_FromString(((is_method(o.form) ? "Tensor." : "") + last_part(o.name)).c_str());
 }
 PyObject* get_module(PyObject* self, void*) { return PyUnicode_FromString(overloads_of(self).module.c_str()); }
+// The schemas, what they do, and examples: the lines of a doc that begin with a prompt, and what follows them.
 PyObject* get_doc(PyObject* self, void*) {
-  std::string text;
-  for (const Signature& s : overloads_of(self).signatures) text += s.op().schema.text + "\n";
-  for (const Signature& s : overloads_of(self).signatures)
-    if (*s.op().doc) text += std::string("\n") + s.op().doc;
-  return PyUnicode_FromString(text.c_str());
+  std::string schemas, descriptions, examples;
+  for (const Signature& s : overloads_of(self).signatures) {
+    const std::string_view doc = s.op().doc, description = doc.substr(0, doc.find("\n>>> "));
+    schemas += s.op().schema.text + "\n";
+    if (!description.empty()) descriptions.append("\n").append(description);
+    if (description.size() < doc.size()) examples.append(doc.substr(description.size()));
+  }
+  if (!examples.empty()) examples.insert(0, "\n\n>>> import pydl");
+  return PyUnicode_FromString((schemas + descriptions + examples).c_str());
 }
 PyObject* callable_repr(PyObject* self) {
   const Overloads& o = overloads_of(self);

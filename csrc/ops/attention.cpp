@@ -10,10 +10,10 @@
 #include "ops/call.h"
 #include "ops/copy.h"
 #include "ops/creation.h"
+#include "ops/join.h"
 #include "ops/matmul.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
-#include "ops/shape.h"
 #include "ops/softmax.h"
 #include "ops/view.h"
 #include "ops/workspace.h"
@@ -459,8 +459,9 @@ const Operator ops[] = {
      "bool is_causal=False, *, float? scale=None, bool enable_gqa=False) -> Tensor",
      kNN,
      "softmax(scale * query @ key^T + mask) @ value, by tiles of scores (Dao et al. 2022): memory grows with the "
-     "length, not its "
-     "square."},
+     "length, not its square.\n"
+     ">>> q, k, v = pydl.zeros(1, 2, 4), pydl.zeros(1, 2, 4), pydl.tensor([[[1.0], [3.0]]])\n"
+     ">>> pydl.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)\ntensor([[[1.],\n         [2.]]])"},
 };
 
 }  // namespace

@@ -263,18 +263,27 @@ const Operator ops[] = {
     {&batch_norm, "batch_norm" NORM_ARGUMENTS "bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor",
      kFunction,
      "(x - mean) / sqrt(var + eps) * weight + bias by channel (Ioffe and Szegedy 2015). In training the statistics are "
-     "the batch's, "
-     "and running_mean and running_var follow them."},
+     "the batch's, and running_mean and running_var follow them.\n"
+     ">>> x = pydl.tensor([[1.0], [3.0]])\n"
+     ">>> pydl.batch_norm(x, None, None, None, None, training=True, momentum=0.1, eps=1e-5, cudnn_enabled=False)\n"
+     "tensor([[-1.0000],\n        [ 1.0000]])"},
     {&batch_norm_relu, "_batch_norm_relu" NORM_ARGUMENTS "bool training, float momentum, float eps) -> Tensor", kNN,
      "max(batch_norm(...), 0) in one pass."},
     {&instance_norm,
      "instance_norm" NORM_ARGUMENTS "bool use_input_stats, float momentum, float eps, bool cudnn_enabled) -> Tensor",
-     kFunction, "(x - mean) / sqrt(var + eps) * weight + bias by channel of each sample (Ulyanov et al. 2016)."},
+     kFunction,
+     "(x - mean) / sqrt(var + eps) * weight + bias by channel of each sample (Ulyanov et al. 2016).\n"
+     ">>> x = pydl.tensor([[[1.0, 3.0], [2.0, 6.0]]])\n"
+     ">>> pydl.instance_norm(x, None, None, None, None, use_input_stats=True, momentum=0.1, eps=1e-5, "
+     "cudnn_enabled=False)\n"
+     "tensor([[[-1.0000,  1.0000],\n         [-1.0000,  1.0000]]])"},
     {&group_norm,
      "group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool "
      "cudnn_enabled=True) -> Tensor",
      kFunction,
-     "(x - mean) / sqrt(var + eps) * weight + bias over groups of channels of each sample (Wu and He 2018)."},
+     "(x - mean) / sqrt(var + eps) * weight + bias over groups of channels of each sample (Wu and He 2018).\n"
+     ">>> pydl.group_norm(pydl.tensor([[1.0, 3.0, 2.0, 6.0]]), num_groups=2)\n"
+     "tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])"},
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "ops/call.h"
 #include "ops/copy.h"
 #include "ops/creation.h"
+#include "ops/join.h"
 #include "ops/matmul.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
@@ -417,22 +418,54 @@ Tensor cartesian_prod(const std::vector<Tensor>& tensors) {
 constexpr int kBoth = kFunction | kMethod;
 
 const Operator ops[] = {
-    {&einsum, "einsum(str equation, Tensor[] operands) -> Tensor", kFunction, "Sums of products over the subscripts that the output lacks (Einstein's convention)."},
-    {&tensordot, "tensordot(Tensor a, Tensor b, int dims) -> Tensor", kFunction, "Contraction over the last dims of a and the first of b."},
+    {&einsum, "einsum(str equation, Tensor[] operands) -> Tensor", kFunction,
+     "Sums of products over the subscripts that the output lacks (Einstein's convention).\n"
+     ">>> pydl.einsum('ij,jk->ik', pydl.tensor([[1, 2], [3, 4]]), pydl.tensor([[0, 1], [1, 0]]))\n"
+     "tensor([[2, 1],\n        [4, 3]])"},
+    {&tensordot, "tensordot(Tensor a, Tensor b, int dims) -> Tensor", kFunction,
+     "Contraction over the last dims of a and the first of b.\n"
+     ">>> pydl.tensordot(pydl.ones(2, 3, 4), pydl.ones(3, 4, 5), dims=2).shape\npydl.Size([2, 5])"},
     {&tensordot_dims, "tensordot(Tensor a, Tensor b, int[] dims_a, int[] dims_b) -> Tensor", kFunction, ""},
-    {&kron, "kron(Tensor input, Tensor other) -> Tensor", kBoth | kOut, "The Kronecker product."},
-    {&cross, "cross(Tensor input, Tensor other, int? dim=None) -> Tensor", kBoth | kOut, "The cross product along dim, or the first dimension of size 3."},
-    {&cross_dim, "linalg.cross(Tensor input, Tensor other, *, int dim=-1) -> Tensor", kFunction, "The cross product along dim."},
-    {&matrix_power, "matrix_power(Tensor input, int n) -> Tensor", kBoth | kOut, "A square matrix to a non-negative power."},
-    {&chain_matmul, "chain_matmul(Tensor[] matrices) -> Tensor", kFunction, "The product of several matrices, left to right."},
-    {&cdist, "cdist(Tensor x1, Tensor x2, float p=2.0) -> Tensor", kFunction, "Pairwise p-norm distances of rows."},
-    {&block_diag, "block_diag(Tensor[] tensors) -> Tensor", kFunction, "Matrices along the diagonal of one."},
-    {&vander, "vander(Tensor x, int? N=None, bool increasing=False) -> Tensor", kFunction, "Powers of a vector as columns."},
-    {&cov, "cov(Tensor input, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor", kBoth, "The covariance matrix of variables in rows."},
-    {&corrcoef, "corrcoef(Tensor input) -> Tensor", kBoth, "The correlation matrix of variables in rows."},
-    {&trapezoid_at, "trapezoid(Tensor y, Tensor x, *, int dim=-1) -> Tensor", kFunction, "The integral along dim by the trapezoidal rule."},
+    {&kron, "kron(Tensor input, Tensor other) -> Tensor", kBoth | kOut,
+     "The Kronecker product.\n"
+     ">>> pydl.kron(pydl.tensor([1, 10]), pydl.tensor([1, 2, 3]))\ntensor([ 1,  2,  3, 10, 20, 30])"},
+    {&cross, "cross(Tensor input, Tensor other, int? dim=None) -> Tensor", kBoth | kOut,
+     "The cross product along dim, or the first dimension of size 3.\n"
+     ">>> pydl.cross(pydl.tensor([1, 0, 0]), pydl.tensor([0, 1, 0]))\ntensor([0, 0, 1])"},
+    {&cross_dim, "linalg.cross(Tensor input, Tensor other, *, int dim=-1) -> Tensor", kFunction,
+     "The cross product along dim.\n"
+     ">>> pydl.linalg.cross(pydl.tensor([1, 0, 0]), pydl.tensor([0, 1, 0]))\ntensor([0, 0, 1])"},
+    {&matrix_power, "matrix_power(Tensor input, int n) -> Tensor", kBoth | kOut,
+     "A square matrix to a non-negative power.\n"
+     ">>> pydl.matrix_power(pydl.tensor([[1, 1], [0, 1]]), 5)\ntensor([[1, 5],\n        [0, 1]])"},
+    {&chain_matmul, "chain_matmul(Tensor[] matrices) -> Tensor", kFunction,
+     "The product of several matrices, left to right.\n"
+     ">>> pydl.chain_matmul(pydl.ones(2, 3), pydl.ones(3, 4), pydl.ones(4, 5)).shape\npydl.Size([2, 5])"},
+    {&cdist, "cdist(Tensor x1, Tensor x2, float p=2.0) -> Tensor", kFunction,
+     "Pairwise p-norm distances of rows.\n"
+     ">>> pydl.cdist(pydl.tensor([[0.0, 0.0]]), pydl.tensor([[3.0, 4.0], [6.0, 8.0]]))\ntensor([[ 5., 10.]])"},
+    {&block_diag, "block_diag(Tensor[] tensors) -> Tensor", kFunction,
+     "Matrices along the diagonal of one.\n"
+     ">>> pydl.block_diag(pydl.tensor([[1, 2]]), pydl.tensor([[3], [4]]))\n"
+     "tensor([[1, 2, 0],\n        [0, 0, 3],\n        [0, 0, 4]])"},
+    {&vander, "vander(Tensor x, int? N=None, bool increasing=False) -> Tensor", kFunction,
+     "Powers of a vector as columns.\n"
+     ">>> pydl.vander(pydl.tensor([1, 2, 3]))\ntensor([[1, 1, 1],\n        [4, 2, 1],\n        [9, 3, 1]])"},
+    {&cov, "cov(Tensor input, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor", kBoth,
+     "The covariance matrix of variables in rows.\n"
+     ">>> pydl.cov(pydl.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))\ntensor([[ 1., -1.],\n        [-1.,  1.]])"},
+    {&corrcoef, "corrcoef(Tensor input) -> Tensor", kBoth,
+     "The correlation matrix of variables in rows.\n"
+     ">>> pydl.corrcoef(pydl.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))\ntensor([[ 1., -1.],\n        [-1.,  1.]])"},
+    {&trapezoid_at, "trapezoid(Tensor y, Tensor x, *, int dim=-1) -> Tensor", kFunction,
+     "The integral along dim by the trapezoidal rule.\n"
+     ">>> pydl.trapezoid(pydl.tensor([1.0, 2.0, 3.0]))\ntensor(4.)\n"
+     ">>> pydl.trapezoid(pydl.tensor([1.0, 2.0, 3.0]), pydl.tensor([0.0, 1.0, 3.0]))\ntensor(6.5000)"},
     {&trapezoid, "trapezoid(Tensor y, *, float dx=1.0, int dim=-1) -> Tensor", kFunction, ""},
-    {&cartesian_prod, "cartesian_prod(Tensor[] tensors) -> Tensor", kFunction, "All combinations of one element from each vector, as rows."},
+    {&cartesian_prod, "cartesian_prod(Tensor[] tensors) -> Tensor", kFunction,
+     "All combinations of one element from each vector, as rows.\n"
+     ">>> pydl.cartesian_prod(pydl.tensor([1, 2]), pydl.tensor([3, 4]))\n"
+     "tensor([[1, 3],\n        [1, 4],\n        [2, 3],\n        [2, 4]])"},
 };
 
 }  // namespace

@@ -195,20 +195,34 @@ TRANSPOSED(conv_transpose3d, 3)
 constexpr int kFlags = kFunction | kNN;
 
 const Operator ops[] = {
-    {&conv1d, "conv1d" NUMBERS, kFlags, CONV_DOC},
+    {&conv1d, "conv1d" NUMBERS, kFlags,
+     CONV_DOC "\n>>> pydl.conv1d(pydl.tensor([[[1.0, 2.0, 4.0]]]), pydl.tensor([[[-1.0, 1.0]]]))\n"
+     "tensor([[[1., 2.]]])\n"
+     ">>> pydl.conv1d(pydl.tensor([[[1.0, 2.0, 4.0]]]), pydl.tensor([[[-1.0, 1.0]]]), padding='same')\n"
+     "tensor([[[ 1.,  2., -4.]]])"},
     {&conv1d_named, "conv1d" NAMED, kFlags, CONV_DOC},
-    {&conv2d, "conv2d" NUMBERS, kFlags, CONV_DOC},
+    {&conv2d, "conv2d" NUMBERS, kFlags,
+     CONV_DOC "\n>>> pydl.conv2d(pydl.ones(1, 3, 8, 8), pydl.ones(16, 3, 3, 3), stride=2, padding=1).shape\n"
+     "pydl.Size([1, 16, 4, 4])"},
     {&conv2d_named, "conv2d" NAMED, kFlags, CONV_DOC},
-    {&conv3d, "conv3d" NUMBERS, kFlags, CONV_DOC},
+    {&conv3d, "conv3d" NUMBERS, kFlags,
+     CONV_DOC "\n>>> pydl.conv3d(pydl.ones(1, 3, 8, 8, 8), pydl.ones(16, 3, 3, 3, 3), stride=2, padding=1).shape\n"
+     "pydl.Size([1, 16, 4, 4, 4])"},
     {&conv3d_named, "conv3d" NAMED, kFlags, CONV_DOC},
     {&fused_convolution,
      "_fused_conv(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, bool same, int[] dilation, "
      "int groups, Tensor? mean, Tensor? var, Tensor? norm_weight, Tensor? norm_bias, float eps, str activation) "
      "-> Tensor",
      kNN, "activation(batch_norm(conv(...))) of layers in evaluation; without a mean there is no norm."},
-    {&conv_transpose1d, "conv_transpose1d" TRANSPOSE, kFlags, TRANSPOSE_DOC},
-    {&conv_transpose2d, "conv_transpose2d" TRANSPOSE, kFlags, TRANSPOSE_DOC},
-    {&conv_transpose3d, "conv_transpose3d" TRANSPOSE, kFlags, TRANSPOSE_DOC},
+    {&conv_transpose1d, "conv_transpose1d" TRANSPOSE, kFlags,
+     TRANSPOSE_DOC "\n>>> pydl.conv_transpose1d(pydl.tensor([[[1.0, 2.0]]]), pydl.tensor([[[1.0, 3.0]]]), stride=2)\n"
+     "tensor([[[1., 3., 2., 6.]]])"},
+    {&conv_transpose2d, "conv_transpose2d" TRANSPOSE, kFlags,
+     TRANSPOSE_DOC "\n>>> pydl.conv_transpose2d(pydl.ones(1, 16, 4, 4), pydl.ones(16, 3, 2, 2), stride=2).shape\n"
+     "pydl.Size([1, 3, 8, 8])"},
+    {&conv_transpose3d, "conv_transpose3d" TRANSPOSE, kFlags,
+     TRANSPOSE_DOC "\n>>> pydl.conv_transpose3d(pydl.ones(1, 16, 4, 4, 4), pydl.ones(16, 3, 2, 2, 2), stride=2).shape\n"
+     "pydl.Size([1, 3, 8, 8, 8])"},
 };
 
 }  // namespace

@@ -258,15 +258,25 @@ Tensor copy_number(const Tensor& into, const Scalar& value, bool) { return fill_
 
 const Operator ops[] = {
     {&copy_from, "copy_(Tensor input, Tensor src, bool non_blocking=False) -> Tensor", kMethod,
-     "Copies src, broadcast and cast, into this tensor; done when it returns, whatever non_blocking says."},
+     "Copies src, broadcast and cast, into this tensor; done when it returns, whatever non_blocking says.\n"
+     ">>> x = pydl.zeros(2, 2)\n"
+     ">>> x.copy_(pydl.tensor([1, 2]))\ntensor([[1., 2.],\n        [1., 2.]])"},
     {&copy_number, "copy_(Tensor input, Scalar src, bool non_blocking=False) -> Tensor", kMethod, ""},
-    {&fill_, "fill_(Tensor input, Scalar value) -> Tensor", kFunction | kMethod, "Fills this tensor with value."},
+    {&fill_, "fill_(Tensor input, Scalar value) -> Tensor", kFunction | kMethod,
+     "Fills this tensor with value.\n"
+     ">>> pydl.fill_(pydl.zeros(3), 7)\ntensor([7., 7., 7.])"},
     {&fill_with, "fill_(Tensor input, Tensor value) -> Tensor", kFunction | kMethod, ""},
-    {&zero_, "zero_(Tensor input) -> Tensor", kFunction | kMethod, "Fills this tensor with zeros."},
+    {&zero_, "zero_(Tensor input) -> Tensor", kFunction | kMethod,
+     "Fills this tensor with zeros.\n"
+     ">>> pydl.zero_(pydl.ones(3))\ntensor([0., 0., 0.])"},
     {&clone, "clone(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", kFunction | kMethod,
-     "A copy with memory of its own; gradients flow back to the input."},
+     "A copy with memory of its own; gradients flow back to the input.\n"
+     ">>> x = pydl.tensor([1, 2])\n"
+     ">>> pydl.clone(x).add_(10), x\n(tensor([11, 12]), tensor([1, 2]))"},
     {&contiguous, "contiguous(Tensor input, MemoryFormat? memory_format=None) -> Tensor", kMethod,
-     "The tensor in contiguous (or channels-last) memory: itself where it is already, else a copy."},
+     "The tensor in contiguous (or channels-last) memory: itself where it is already, else a copy.\n"
+     ">>> x = pydl.zeros(2, 3).t()\n"
+     ">>> x.stride(), x.contiguous().stride()\n((1, 3), (2, 1))"},
 };
 
 const bool connected = [] {

@@ -149,39 +149,91 @@ Tensor scalar_of_default_dtype(const Scalar& value, std::optional<DType> dtype) 
 }
 
 const Operator ops[] = {
-    {&zeros_sized, "zeros(int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, "Zeros."},
-    {&ones_sized, "ones(int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, "Ones."},
+    {&zeros_sized, "zeros(int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction | kOut,
+     "Zeros.\n"
+     ">>> pydl.zeros(2, 3)\ntensor([[0., 0., 0.],\n        [0., 0., 0.]])"},
+    {&ones_sized, "ones(int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction | kOut,
+     "Ones.\n"
+     ">>> pydl.ones(3, dtype=pydl.int64)\ntensor([1, 1, 1])"},
     {&empty_sized, "empty(int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False, MemoryFormat? memory_format=None) -> Tensor",
-     kFunction, "Uninitialised memory."},
+     kFunction,
+     "Uninitialised memory.\n"
+     ">>> pydl.empty(2, 3).shape\npydl.Size([2, 3])"},
     {&empty_strided, "empty_strided(int[] size, int[] stride, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
-     kFunction, "Uninitialised memory with the given strides."},
+     kFunction,
+     "Uninitialised memory with the given strides.\n"
+     ">>> x = pydl.empty_strided((2, 3), (1, 2))\n"
+     ">>> x.shape, x.stride()\n(pydl.Size([2, 3]), (1, 2))"},
     {&full_sized, "full(int[] size, Scalar fill_value, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut,
-     "A tensor filled with fill_value, of its dtype unless told otherwise."},
-    {&scalar_of_default_dtype, "scalar_tensor(Scalar s, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction, "A 0-d tensor, of the default dtype unless told otherwise."},
+     "A tensor filled with fill_value, of its dtype unless told otherwise.\n"
+     ">>> pydl.full((2, 2), 7)\ntensor([[7, 7],\n        [7, 7]])"},
+    {&scalar_of_default_dtype, "scalar_tensor(Scalar s, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction,
+     "A 0-d tensor, of the default dtype unless told otherwise.\n"
+     ">>> pydl.scalar_tensor(3)\ntensor(3.)"},
     {&arange_end, "arange(Scalar end, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut,
-     "Numbers from start (0) up to, not including, end in steps of step (1)."},
+     "Numbers from start (0) up to, not including, end in steps of step (1).\n"
+     ">>> pydl.arange(5)\ntensor([0, 1, 2, 3, 4])\n"
+     ">>> pydl.arange(1, 10, 3)\ntensor([1, 4, 7])"},
     {&arange, "arange(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, ""},
     {&linspace, "linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
-     kFunction | kOut, "`steps` evenly spaced numbers, both ends included."},
+     kFunction | kOut,
+     "`steps` evenly spaced numbers, both ends included.\n"
+     ">>> pydl.linspace(0, 1, 5)\ntensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])"},
     {&logspace, "logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
-     kFunction | kOut, "base to the power of evenly spaced numbers."},
+     kFunction | kOut,
+     "base to the power of evenly spaced numbers.\n"
+     ">>> pydl.logspace(-1, 1, 3)\ntensor([ 0.1000,  1.0000, 10.0000])"},
     {&eye_square, "eye(int n, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut,
-     "Ones on the diagonal of an n x m (n x n) matrix."},
+     "Ones on the diagonal of an n x m (n x n) matrix.\n"
+     ">>> pydl.eye(2)\ntensor([[1., 0.],\n        [0., 1.]])\n"
+     ">>> pydl.eye(2, 3)\ntensor([[1., 0., 0.],\n        [0., 1., 0.]])"},
     {&eye, "eye(int n, int? m, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, ""},
     {&zeros_like_as, "zeros_like(Tensor input, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False, MemoryFormat? memory_format=None) -> Tensor",
-     kFunction | kNoGrad, "Zeros with the shape and dtype of input."},
+     kFunction | kNoGrad,
+     "Zeros with the shape and dtype of input.\n"
+     ">>> pydl.zeros_like(pydl.tensor([[1, 2], [3, 4]]))\ntensor([[0, 0],\n        [0, 0]])"},
     {&ones_like_as, "ones_like(Tensor input, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False, MemoryFormat? memory_format=None) -> Tensor",
-     kFunction | kNoGrad, "Ones with the shape and dtype of input."},
+     kFunction | kNoGrad,
+     "Ones with the shape and dtype of input.\n"
+     ">>> pydl.ones_like(pydl.tensor([[1, 2], [3, 4]]))\ntensor([[1, 1],\n        [1, 1]])"},
     {&empty_like_as, "empty_like(Tensor input, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False, MemoryFormat? memory_format=None) -> Tensor",
-     kFunction | kNoGrad, "Uninitialised memory with the shape and dtype of input."},
+     kFunction | kNoGrad,
+     "Uninitialised memory with the shape and dtype of input.\n"
+     ">>> x = pydl.empty_like(pydl.tensor([[1, 2], [3, 4]]))\n"
+     ">>> x.shape, x.dtype\n(pydl.Size([2, 2]), pydl.int64)"},
     {&full_like, "full_like(Tensor input, Scalar fill_value, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False, MemoryFormat? memory_format=None) -> Tensor",
-     kFunction | kNoGrad, "fill_value in the shape and dtype of input."},
-    {&new_zeros, "new_zeros(Tensor input, int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kMethod | kNoGrad, "Zeros of this dtype."},
-    {&new_ones, "new_ones(Tensor input, int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kMethod | kNoGrad, "Ones of this dtype."},
-    {&new_empty, "new_empty(Tensor input, int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kMethod | kNoGrad, "Uninitialised memory of this dtype."},
-    {&new_full, "new_full(Tensor input, int[] size, Scalar fill_value, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kMethod | kNoGrad, "fill_value in this dtype."},
-    {&tril_indices, "tril_indices(int row, int col, int offset=0) -> Tensor", kFunction, "Row and column indices of the lower triangle."},
-    {&triu_indices, "triu_indices(int row, int col, int offset=0) -> Tensor", kFunction, "Row and column indices of the upper triangle."},
+     kFunction | kNoGrad,
+     "fill_value in the shape and dtype of input.\n"
+     ">>> pydl.full_like(pydl.tensor([[1, 2], [3, 4]]), 7)\ntensor([[7, 7],\n        [7, 7]])"},
+    {&new_zeros, "new_zeros(Tensor input, int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kMethod | kNoGrad,
+     "Zeros of this dtype.\n"
+     ">>> x = pydl.tensor([1, 2])\n"
+     ">>> x.new_zeros(3)\ntensor([0, 0, 0])"},
+    {&new_ones, "new_ones(Tensor input, int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kMethod | kNoGrad,
+     "Ones of this dtype.\n"
+     ">>> x = pydl.tensor([1, 2])\n"
+     ">>> x.new_ones(3)\ntensor([1, 1, 1])"},
+    {&new_empty, "new_empty(Tensor input, int[] size, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kMethod | kNoGrad,
+     "Uninitialised memory of this dtype.\n"
+     ">>> x = pydl.tensor([1, 2])\n"
+     ">>> x.new_empty(3).dtype\npydl.int64"},
+    {&new_full, "new_full(Tensor input, int[] size, Scalar fill_value, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kMethod | kNoGrad,
+     "fill_value in this dtype.\n"
+     ">>> x = pydl.tensor([1, 2])\n"
+     ">>> x.new_full((3,), 7)\ntensor([7, 7, 7])"},
+    {&tril_indices, "tril_indices(int row, int col, int offset=0) -> Tensor", kFunction,
+     "Row and column indices of the lower triangle.\n"
+     ">>> pydl.tril_indices(3, 3, offset=-1)\ntensor([[1, 2, 2],\n        [0, 0, 1]])"},
+    {&triu_indices, "triu_indices(int row, int col, int offset=0) -> Tensor", kFunction,
+     "Row and column indices of the upper triangle.\n"
+     ">>> pydl.triu_indices(3, 3, offset=1)\ntensor([[0, 0, 1],\n        [1, 2, 2]])"},
 };
 
 }  // namespace

@@ -303,7 +303,10 @@ const Operator ops[] = {
     {&embedding,
      "embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) "
      "-> Tensor",
-     kFunction, "The rows of weight (num_embeddings, embedding_dim) at indices (*): (*, embedding_dim)."},
+     kFunction,
+     "The rows of weight (num_embeddings, embedding_dim) at indices (*): (*, embedding_dim).\n"
+     ">>> pydl.embedding(pydl.tensor([[1.0, 2.0], [3.0, 4.0]]), pydl.tensor([1, 0, 1]))\n"
+     "tensor([[3., 4.],\n        [1., 2.],\n        [3., 4.]])"},
     {&embedding_bag,
      "embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, str mode='mean', "
      "bool sparse=False, "

@@ -7,9 +7,9 @@
 #include "ops/call.h"
 #include "ops/copy.h"
 #include "ops/creation.h"
+#include "ops/join.h"
 #include "ops/pointwise.h"
 #include "ops/separable.h"
-#include "ops/shape.h"
 #include "ops/view.h"
 
 namespace pydl {

@@ -346,19 +346,55 @@ Tensor index_put(const Tensor& x, const std::vector<Tensor>& indices, const Tens
 constexpr int kBoth = kFunction | kMethod;
 
 const Operator ops[] = {
-    {&index_select, "index_select(Tensor input, int dim, Tensor index) -> Tensor", kBoth | kOut, "The slices at the given indices along dim."},
-    {&index_add_, "index_add_(Tensor input, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor", kMethod, "Adds slices of source at the given indices along dim."},
-    {&index_add, "index_add(Tensor input, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor", kBoth | kOut, "A copy with slices of source added at index along dim."},
-    {&index_copy_, "index_copy_(Tensor input, int dim, Tensor index, Tensor source) -> Tensor", kMethod, "Writes slices of source at index along dim."},
-    {&index_copy, "index_copy(Tensor input, int dim, Tensor index, Tensor source) -> Tensor", kBoth | kOut, "A copy with slices of source written at index along dim."},
-    {&index_fill_, "index_fill_(Tensor input, int dim, Tensor index, Operand value) -> Tensor", kMethod, "Fills the slices at index along dim."},
-    {&index_fill, "index_fill(Tensor input, int dim, Tensor index, Operand value) -> Tensor", kBoth, "A copy with the slices at index along dim filled."},
-    {&index_put_list_, "index_put_(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor", kBoth, "input[indices] = values, or += with accumulate."},
-    {&index_put, "index_put(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor", kBoth, "A copy with values written at indices."},
+    {&index_select, "index_select(Tensor input, int dim, Tensor index) -> Tensor", kBoth | kOut,
+     "The slices at the given indices along dim.\n"
+     ">>> pydl.index_select(pydl.tensor([[1, 2, 3], [4, 5, 6]]), dim=1, index=pydl.tensor([2, 0]))\n"
+     "tensor([[3, 1],\n        [6, 4]])"},
+    {&index_add_, "index_add_(Tensor input, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor",
+     kMethod,
+     "Adds slices of source at the given indices along dim.\n"
+     ">>> pydl.zeros(3).index_add_(0, pydl.tensor([2, 0, 2]), pydl.tensor([1.0, 2.0, 3.0]))\ntensor([2., 0., 4.])"},
+    {&index_add, "index_add(Tensor input, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor",
+     kBoth | kOut,
+     "A copy with slices of source added at index along dim.\n"
+     ">>> pydl.index_add(pydl.ones(3), 0, pydl.tensor([2, 0]), pydl.tensor([1.0, 2.0]), alpha=10)\n"
+     "tensor([21.,  1., 11.])"},
+    {&index_copy_, "index_copy_(Tensor input, int dim, Tensor index, Tensor source) -> Tensor", kMethod,
+     "Writes slices of source at index along dim.\n"
+     ">>> pydl.zeros(3).index_copy_(0, pydl.tensor([2, 0]), pydl.tensor([1.0, 2.0]))\ntensor([2., 0., 1.])"},
+    {&index_copy, "index_copy(Tensor input, int dim, Tensor index, Tensor source) -> Tensor", kBoth | kOut,
+     "A copy with slices of source written at index along dim.\n"
+     ">>> pydl.index_copy(pydl.zeros(2, 2), 1, pydl.tensor([1]), pydl.tensor([[1.0], [2.0]]))\n"
+     "tensor([[0., 1.],\n        [0., 2.]])"},
+    {&index_fill_, "index_fill_(Tensor input, int dim, Tensor index, Operand value) -> Tensor", kMethod,
+     "Fills the slices at index along dim.\n"
+     ">>> pydl.zeros(3).index_fill_(0, pydl.tensor([2, 0]), 5)\ntensor([5., 0., 5.])"},
+    {&index_fill, "index_fill(Tensor input, int dim, Tensor index, Operand value) -> Tensor", kBoth,
+     "A copy with the slices at index along dim filled.\n"
+     ">>> pydl.index_fill(pydl.zeros(2, 2), dim=1, index=pydl.tensor([1]), value=5)\n"
+     "tensor([[0., 5.],\n        [0., 5.]])"},
+    {&index_put_list_, "index_put_(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor",
+     kBoth,
+     "input[indices] = values, or += with accumulate.\n"
+     ">>> i = [pydl.tensor([0, 1]), pydl.tensor([1, 0])]\n"
+     ">>> pydl.index_put_(pydl.zeros(2, 2), i, pydl.tensor([5.0, 6.0]))\ntensor([[0., 5.],\n        [6., 0.]])"},
+    {&index_put, "index_put(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor", kBoth,
+     "A copy with values written at indices.\n"
+     ">>> i = [pydl.tensor([1, 1, 0])]\n"
+     ">>> pydl.index_put(pydl.zeros(3), i, pydl.tensor([1.0, 2.0, 3.0]), accumulate=True)\ntensor([3., 3., 0.])"},
     {&nonzero, "nonzero(Tensor input) -> Tensor", kBoth | kNoGrad | kSynchronizes, "The indices of the elements other than 0, one row each."},
-    {&masked_fill, "masked_fill(Tensor input, Tensor mask, Operand value) -> Tensor", kBoth | kInplace, "value where mask is true, input elsewhere."},
-    {&masked_scatter, "masked_scatter(Tensor input, Tensor mask, Tensor source) -> Tensor", kBoth | kInplace, "A copy with the elements of source, in order, where mask is true."},
-    {&masked_select, "masked_select(Tensor input, Tensor mask) -> Tensor", kBoth | kOut | kSynchronizes, "The elements where mask is true, as a vector."},
+    {&masked_fill, "masked_fill(Tensor input, Tensor mask, Operand value) -> Tensor", kBoth | kInplace,
+     "value where mask is true, input elsewhere.\n"
+     ">>> x = pydl.tensor([1, -2, 3])\n"
+     ">>> pydl.masked_fill(x, x < 0, 0)\ntensor([1, 0, 3])"},
+    {&masked_scatter, "masked_scatter(Tensor input, Tensor mask, Tensor source) -> Tensor", kBoth | kInplace,
+     "A copy with the elements of source, in order, where mask is true.\n"
+     ">>> mask = pydl.tensor([True, False, True])\n"
+     ">>> pydl.masked_scatter(pydl.zeros(3), mask, pydl.tensor([1.0, 2.0]))\ntensor([1., 0., 2.])"},
+    {&masked_select, "masked_select(Tensor input, Tensor mask) -> Tensor", kBoth | kOut | kSynchronizes,
+     "The elements where mask is true, as a vector.\n"
+     ">>> x = pydl.tensor([[1, -2], [-3, 4]])\n"
+     ">>> pydl.masked_select(x, x > 0)\ntensor([1, 4])"},
 };
 
 }  // namespace

@@ -188,10 +188,15 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
 namespace {
 
 const Operator ops[] = {
-    {&cross_entropy, "cross_entropy(Tensor input, Tensor target, Tensor? weight=None, str reduction='mean', int ignore_index=-100, float label_smoothing=0.0) -> Tensor",
-     kNN, "Cross entropy of logits (N, C, ...) against class indices (N, ...) or probabilities of the logits' shape."},
-    {&nll_loss, "nll_loss(Tensor input, Tensor target, Tensor? weight=None, str reduction='mean', int ignore_index=-100) -> Tensor",
-     kNN, "Minus the log-probability (N, C, ...) of the target class (N, ...), weighted by class."},
+    {&cross_entropy, "cross_entropy(Tensor input, Tensor target, Tensor? weight=None, str reduction='mean', "
+     "int ignore_index=-100, float label_smoothing=0.0) -> Tensor", kNN,
+     "Cross entropy of logits (N, C, ...) against class indices (N, ...) or probabilities of the logits' shape.\n"
+     ">>> logits = pydl.tensor([[2.0, 0.0], [2.0, 0.0]])\n"
+     ">>> pydl.nn.functional.cross_entropy(logits, pydl.tensor([0, 1]), reduction='none')\ntensor([0.1269, 2.1269])"},
+    {&nll_loss, "nll_loss(Tensor input, Tensor target, Tensor? weight=None, str reduction='mean', "
+     "int ignore_index=-100) -> Tensor", kNN,
+     "Minus the log-probability (N, C, ...) of the target class (N, ...), weighted by class.\n"
+     ">>> pydl.nn.functional.nll_loss(pydl.tensor([[-1.0, -2.0], [-3.0, -4.0]]), pydl.tensor([0, 1]))\ntensor(2.5000)"},
 };
 
 }  // namespace

@@ -292,22 +292,54 @@ constexpr int kFull = kFunction | kMethod | kOut;
 
 const Operator ops[] = {
     {&matmul_plain, "matmul(Tensor input, Tensor other) -> Tensor", kFull,
-     "The matrix product; vectors are rows on the left and columns on the right, leading dimensions broadcast."},
-    {&mm, "mm(Tensor input, Tensor mat2) -> Tensor", kFull, "The product of an (n x k) and a (k x m) matrix."},
-    {&bmm, "bmm(Tensor input, Tensor mat2) -> Tensor", kFull, "Products of a batch of (n x k) with a batch of (k x m) matrices."},
-    {&mv, "mv(Tensor input, Tensor vec) -> Tensor", kFull, "The product of a matrix and a vector."},
-    {&dot, "dot(Tensor input, Tensor tensor) -> Tensor", kFull, "The dot product of two vectors."},
-    {&dot, "vdot(Tensor input, Tensor other) -> Tensor", kFull, "The dot product of two real vectors."},
-    {&inner, "inner(Tensor input, Tensor other) -> Tensor", kFull, "Dot products over the last dimensions."},
-    {&outer, "outer(Tensor input, Tensor vec2) -> Tensor", kFull, "All products of the elements of two vectors."},
-    {&outer, "ger(Tensor input, Tensor vec2) -> Tensor", kFull, "Alias of outer."},
-    {&addmm, "addmm(Tensor input, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", kFull | kInplace, "beta * input + alpha * (mat1 @ mat2)."},
-    {&addmv, "addmv(Tensor input, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor", kFull | kInplace, "beta * input + alpha * (mat @ vec)."},
-    {&addr, "addr(Tensor input, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", kFull | kInplace, "beta * input + alpha * outer(vec1, vec2)."},
-    {&baddbmm, "baddbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", kFull | kInplace, "beta * input + alpha * bmm(batch1, batch2)."},
-    {&addbmm, "addbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", kFull | kInplace, "beta * input + alpha * the sum of bmm(batch1, batch2)."},
+     "The matrix product; vectors are rows on the left and columns on the right, leading dimensions broadcast.\n"
+     ">>> pydl.matmul(pydl.tensor([[1, 2], [3, 4]]), pydl.tensor([1, 1]))\ntensor([3, 7])"},
+    {&mm, "mm(Tensor input, Tensor mat2) -> Tensor", kFull,
+     "The product of an (n x k) and a (k x m) matrix.\n"
+     ">>> pydl.mm(pydl.tensor([[1, 2], [3, 4]]), pydl.tensor([[0, 1], [1, 0]]))\ntensor([[2, 1],\n        [4, 3]])"},
+    {&bmm, "bmm(Tensor input, Tensor mat2) -> Tensor", kFull,
+     "Products of a batch of (n x k) with a batch of (k x m) matrices.\n"
+     ">>> pydl.bmm(pydl.ones(5, 2, 3), pydl.ones(5, 3, 4)).shape\npydl.Size([5, 2, 4])"},
+    {&mv, "mv(Tensor input, Tensor vec) -> Tensor", kFull,
+     "The product of a matrix and a vector.\n"
+     ">>> pydl.mv(pydl.tensor([[1, 2], [3, 4]]), pydl.tensor([1, 10]))\ntensor([21, 43])"},
+    {&dot, "dot(Tensor input, Tensor tensor) -> Tensor", kFull,
+     "The dot product of two vectors.\n"
+     ">>> pydl.dot(pydl.tensor([1, 2, 3]), pydl.tensor([4, 5, 6]))\ntensor(32)"},
+    {&dot, "vdot(Tensor input, Tensor other) -> Tensor", kFull,
+     "The dot product of two real vectors.\n"
+     ">>> pydl.vdot(pydl.tensor([1, 2, 3]), pydl.tensor([4, 5, 6]))\ntensor(32)"},
+    {&inner, "inner(Tensor input, Tensor other) -> Tensor", kFull,
+     "Dot products over the last dimensions.\n"
+     ">>> pydl.inner(pydl.tensor([[1, 2], [3, 4]]), pydl.tensor([[1, 0], [1, 1]]))\ntensor([[1, 3],\n        [3, 7]])"},
+    {&outer, "outer(Tensor input, Tensor vec2) -> Tensor", kFull,
+     "All products of the elements of two vectors.\n"
+     ">>> pydl.outer(pydl.tensor([1, 2]), pydl.tensor([3, 4, 5]))\ntensor([[ 3,  4,  5],\n        [ 6,  8, 10]])"},
+    {&outer, "ger(Tensor input, Tensor vec2) -> Tensor", kFull,
+     "Alias of outer.\n"
+     ">>> pydl.ger(pydl.tensor([1, 2]), pydl.tensor([3, 4, 5]))\ntensor([[ 3,  4,  5],\n        [ 6,  8, 10]])"},
+    {&addmm, "addmm(Tensor input, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
+     kFull | kInplace, "beta * input + alpha * (mat1 @ mat2).\n"
+     ">>> pydl.addmm(pydl.ones(2, 2), pydl.eye(2), pydl.eye(2), alpha=10)\ntensor([[11.,  1.],\n        [ 1., 11.]])"},
+    {&addmv, "addmv(Tensor input, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
+     kFull | kInplace, "beta * input + alpha * (mat @ vec).\n"
+     ">>> pydl.addmv(pydl.tensor([1, 1]), pydl.tensor([[1, 2], [3, 4]]), pydl.tensor([1, 10]))\ntensor([22, 44])"},
+    {&addr, "addr(Tensor input, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
+     kFull | kInplace, "beta * input + alpha * outer(vec1, vec2).\n"
+     ">>> pydl.addr(pydl.ones(2, 2), pydl.tensor([1.0, 2.0]), pydl.tensor([3.0, 4.0]))\n"
+     "tensor([[4., 5.],\n        [7., 9.]])"},
+    {&baddbmm, "baddbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
+     kFull | kInplace, "beta * input + alpha * bmm(batch1, batch2).\n"
+     ">>> pydl.baddbmm(pydl.ones(1, 2, 2), pydl.ones(1, 2, 3), pydl.ones(1, 3, 2))\n"
+     "tensor([[[4., 4.],\n         [4., 4.]]])"},
+    {&addbmm, "addbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
+     kFull | kInplace, "beta * input + alpha * the sum of bmm(batch1, batch2).\n"
+     ">>> pydl.addbmm(pydl.ones(2, 2), pydl.ones(5, 2, 3), pydl.ones(5, 3, 2))\n"
+     "tensor([[16., 16.],\n        [16., 16.]])"},
     {&linear, "linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", kNN,
-     "input @ weight.T + bias: input (..., in_features), weight (out_features, in_features), bias (out_features)."},
+     "input @ weight.T + bias: input (..., in_features), weight (out_features, in_features), bias (out_features).\n"
+     ">>> pydl.nn.functional.linear(pydl.tensor([1.0, 2.0]), pydl.tensor([[3.0, 4.0]]), pydl.tensor([100.0]))\n"
+     "tensor([111.])"},
     {&fused_linear, "_fused_linear(Tensor input, Tensor weight, Tensor? bias, str activation) -> Tensor", kNN,
      "activation(linear(...)); recorded for 'relu', 'sigmoid' and 'tanh'."},
 };

@@ -87,16 +87,39 @@ bool is_nonzero(const Tensor& x) {
 constexpr int kBoth = kFunction | kMethod;
 
 const Operator ops[] = {
-    {&vector_norm, "linalg.vector_norm(Tensor x, Scalar ord=2, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kFunction | kOut, "The p-norm of the elements over dim."},
-    {&norm, "norm(Tensor input, Scalar? p=2, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth | kOut, "The p-norm of the elements over dim."},
+    {&vector_norm, "linalg.vector_norm(Tensor x, Scalar ord=2, int[]? dim=None, bool keepdim=False, *, "
+     "ScalarType? dtype=None) -> Tensor", kFunction | kOut,
+     "The p-norm of the elements over dim.\n"
+     ">>> pydl.linalg.vector_norm(pydl.tensor([3.0, 4.0]))\ntensor(5.)\n"
+     ">>> pydl.linalg.vector_norm(pydl.tensor([3.0, 4.0]), ord=1)\ntensor(7.)"},
+    {&norm, "norm(Tensor input, Scalar? p=2, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+     kBoth | kOut, "The p-norm of the elements over dim.\n"
+     ">>> pydl.norm(pydl.tensor([[3.0, 4.0], [6.0, 8.0]]), dim=1)\ntensor([ 5., 10.])"},
     {&norm_named, "norm(Tensor input, str p, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth | kOut, ""},
-    {&dist, "dist(Tensor input, Tensor other, Scalar p=2) -> Tensor", kBoth, "The p-norm of the difference."},
-    {&renorm, "renorm(Tensor input, Scalar p, int dim, Scalar maxnorm) -> Tensor", kBoth | kInplace | kOut, "Slices along dim scaled down to p-norm maxnorm."},
-    {&isclose, "isclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor", kBoth | kNoGrad, "|input - other| <= atol + rtol |other|."},
-    {&allclose, "allclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool", kBoth | kNoGrad | kSynchronizes, "isclose everywhere."},
-    {&equal, "equal(Tensor input, Tensor other) -> bool", kBoth | kNoGrad | kSynchronizes, "The same shape and elements."},
-    {&isin, "isin(Operand elements, Operand test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor", kFunction | kNoGrad | kOut, "Which elements occur in test_elements."},
-    {&is_nonzero, "is_nonzero(Tensor input) -> bool", kBoth | kNoGrad | kSynchronizes, "Whether the one element is other than 0."},
+    {&dist, "dist(Tensor input, Tensor other, Scalar p=2) -> Tensor", kBoth,
+     "The p-norm of the difference.\n"
+     ">>> pydl.dist(pydl.tensor([1.0, 2.0]), pydl.tensor([4.0, 6.0]))\ntensor(5.)"},
+    {&renorm, "renorm(Tensor input, Scalar p, int dim, Scalar maxnorm) -> Tensor", kBoth | kInplace | kOut,
+     "Slices along dim scaled down to p-norm maxnorm.\n"
+     ">>> pydl.renorm(pydl.tensor([[6.0, 8.0], [0.0, 2.0]]), p=2, dim=0, maxnorm=5)\n"
+     "tensor([[3., 4.],\n        [0., 2.]])"},
+    {&isclose,
+     "isclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor",
+     kBoth | kNoGrad, "|input - other| <= atol + rtol |other|.\n"
+     ">>> pydl.isclose(pydl.tensor([1.0, 2.0]), pydl.tensor([1.0, 2.1]))\ntensor([ True, False])"},
+    {&allclose,
+     "allclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool",
+     kBoth | kNoGrad | kSynchronizes, "isclose everywhere.\n"
+     ">>> pydl.allclose(pydl.tensor([1.0, 2.0]), pydl.tensor([1.0, 2.1]), atol=0.2)\nTrue"},
+    {&equal, "equal(Tensor input, Tensor other) -> bool", kBoth | kNoGrad | kSynchronizes,
+     "The same shape and elements.\n"
+     ">>> pydl.equal(pydl.tensor([1, 2]), pydl.tensor([1, 2]))\nTrue"},
+    {&isin, "isin(Operand elements, Operand test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor",
+     kFunction | kNoGrad | kOut, "Which elements occur in test_elements.\n"
+     ">>> pydl.isin(pydl.tensor([1, 2, 3]), pydl.tensor([2, 3, 5]))\ntensor([False,  True,  True])"},
+    {&is_nonzero, "is_nonzero(Tensor input) -> bool", kBoth | kNoGrad | kSynchronizes,
+     "Whether the one element is other than 0.\n"
+     ">>> pydl.is_nonzero(pydl.tensor([2]))\nTrue"},
 };
 
 }  // namespace

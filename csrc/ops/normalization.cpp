@@ -162,10 +162,18 @@ Tensor rms_norm(const Tensor& input, IntSpan normalized_shape, const Tensor& wei
 namespace {
 
 const Operator ops[] = {
-    {&layer_norm, "layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05) -> Tensor", kFunction | kNN,
-     "(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions, which are normalized_shape (Ba et al. 2016)."},
-    {&rms_norm, "rms_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor", kFunction | kNN,
-     "x / sqrt(mean(x^2) + eps) * weight over the last dimensions, which are normalized_shape (Zhang and Sennrich 2019)."},
+    {&layer_norm, "layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, "
+     "float eps=1e-05) -> Tensor", kFunction | kNN,
+     "(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions, which are normalized_shape "
+     "(Ba et al. 2016).\n"
+     ">>> pydl.layer_norm(pydl.tensor([[1.0, 3.0], [10.0, 50.0]]), [2])\n"
+     "tensor([[-1.0000,  1.0000],\n        [-1.0000,  1.0000]])"},
+    {&rms_norm, "rms_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor",
+     kFunction | kNN,
+     "x / sqrt(mean(x^2) + eps) * weight over the last dimensions, which are normalized_shape "
+     "(Zhang and Sennrich 2019).\n"
+     ">>> pydl.rms_norm(pydl.tensor([[3.0, 3.0], [0.0, 5.0]]), [2])\n"
+     "tensor([[1.0000, 1.0000],\n        [0.0000, 1.4142]])"},
 };
 
 }  // namespace

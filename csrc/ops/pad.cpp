@@ -110,7 +110,8 @@ const Operator ops[] = {
     {&pad, "pad(Tensor input, int[] pad, str mode='constant', Scalar? value=None) -> Tensor", kNN,
      "The input with `pad` positions added before and after the last dimension, then the one before it, and so on."},
     {&constant_pad_nd, "constant_pad_nd(Tensor input, int[] pad, Scalar value=0) -> Tensor", kFunction,
-     "pad with a constant value."},
+     "pad with a constant value.\n"
+     ">>> pydl.constant_pad_nd(pydl.tensor([[1, 2]]), (1, 2), value=9)\ntensor([[9, 1, 2, 9, 9]])"},
 };
 
 }  // namespace

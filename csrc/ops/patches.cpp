@@ -223,11 +223,15 @@ const Operator ops[] = {
     {&fold, "fold(Tensor input, int[] output_size, int[] kernel_size, int[] dilation=[1], int[] padding=[0], int[] stride=[1]) -> Tensor", kNN,
      "Columns added up into an image, the transpose of unfold: (N, C * taps, positions) -> (N, C, H, W)."},
     {&pixel_shuffle, "pixel_shuffle(Tensor input, int upscale_factor) -> Tensor", kFunction,
-     "Channels spread over an r times larger image: (..., C r^2, H, W) -> (..., C, H r, W r) (Shi et al. 2016)."},
+     "Channels spread over an r times larger image: (..., C r^2, H, W) -> (..., C, H r, W r) (Shi et al. 2016).\n"
+     ">>> pydl.pixel_shuffle(pydl.arange(4).reshape(1, 4, 1, 1), upscale_factor=2)\n"
+     "tensor([[[[0, 1],\n          [2, 3]]]])"},
     {&pixel_unshuffle, "pixel_unshuffle(Tensor input, int downscale_factor) -> Tensor", kFunction,
-     "The inverse of pixel_shuffle: (..., C, H r, W r) -> (..., C r^2, H, W)."},
+     "The inverse of pixel_shuffle: (..., C, H r, W r) -> (..., C r^2, H, W).\n"
+     ">>> pydl.pixel_unshuffle(pydl.zeros(1, 3, 8, 8), downscale_factor=2).shape\npydl.Size([1, 12, 4, 4])"},
     {&channel_shuffle, "channel_shuffle(Tensor input, int groups) -> Tensor", kFunction,
-     "Channels dealt out across groups: (N, g k, ...) as (N, g, k, ...), the two swapped (Zhang et al. 2018)."},
+     "Channels dealt out across groups: (N, g k, ...) as (N, g, k, ...), the two swapped (Zhang et al. 2018).\n"
+     ">>> pydl.channel_shuffle(pydl.arange(6).reshape(1, 6, 1), groups=2).flatten()\ntensor([0, 3, 1, 4, 2, 5])"},
 };
 
 }  // namespace

@@ -321,40 +321,51 @@ Tensor adaptive_max_pool_values(const Tensor& input, IntSpan output_size) {
 #define AVG_ARGUMENTS                                                                                 \
   "(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], bool ceil_mode=False, bool " \
   "count_include_pad=True"
-constexpr const char* kMaxDoc = "The largest element of each window; stride defaults to kernel_size. NaN wins.";
-constexpr const char* kIndicesDoc = "max_pool and the position of each result in its channel.";
-constexpr const char* kAvgDoc = "The mean of each window; stride defaults to kernel_size.";
-constexpr const char* kAdaptiveAvgDoc = "Means over windows that divide the input evenly into output_size.";
-constexpr const char* kAdaptiveMaxDoc =
-    "Maxima, and their positions, over windows that divide the input evenly into output_size.";
+#define MAX_DOC "The largest element of each window; stride defaults to kernel_size. NaN wins."
+#define INDICES_DOC "max_pool and the position of each result in its channel."
+#define AVG_DOC "The mean of each window; stride defaults to kernel_size."
+#define ADAPTIVE_AVG_DOC "Means over windows that divide the input evenly into output_size."
+#define ADAPTIVE_MAX_DOC "Maxima, and their positions, over windows that divide the input evenly into output_size."
 
 const Operator ops[] = {
-    {&max_pool_nd<1>, "max_pool1d" MAX_ARGUMENTS " -> Tensor", kFunction, kMaxDoc},
-    {&max_pool_nd<2>, "max_pool2d" MAX_ARGUMENTS " -> Tensor", kFunction, kMaxDoc},
-    {&max_pool_nd<3>, "max_pool3d" MAX_ARGUMENTS " -> Tensor", kFunction, kMaxDoc},
+    {&max_pool_nd<1>, "max_pool1d" MAX_ARGUMENTS " -> Tensor", kFunction,
+     MAX_DOC "\n>>> pydl.max_pool1d(pydl.tensor([[1.0, 3.0, 4.0, 2.0]]), kernel_size=2)\ntensor([[3., 4.]])"},
+    {&max_pool_nd<2>, "max_pool2d" MAX_ARGUMENTS " -> Tensor", kFunction,
+     MAX_DOC "\n>>> pydl.max_pool2d(pydl.arange(16.0).reshape(1, 4, 4), kernel_size=2)\n"
+     "tensor([[[ 5.,  7.],\n         [13., 15.]]])"},
+    {&max_pool_nd<3>, "max_pool3d" MAX_ARGUMENTS " -> Tensor", kFunction,
+     MAX_DOC "\n>>> pydl.max_pool3d(pydl.arange(16.0).reshape(1, 2, 2, 4), kernel_size=2)\ntensor([[[[13., 15.]]]])"},
     {&max_pool_nd_with_indices<1>, "max_pool1d_with_indices" MAX_ARGUMENTS " -> (Tensor, Tensor)", kFunction,
-     kIndicesDoc},
-    {&max_pool_nd_with_indices<2>, "max_pool2d_with_indices" MAX_ARGUMENTS " -> (Tensor, Tensor)", kNN, kIndicesDoc},
-    {&max_pool_nd_with_indices<3>, "max_pool3d_with_indices" MAX_ARGUMENTS " -> (Tensor, Tensor)", kNN, kIndicesDoc},
-    {&avg_pool1d, "avg_pool1d" AVG_ARGUMENTS ") -> Tensor", kFunction, kAvgDoc},
-    {&avg_pool_nd<2>, "avg_pool2d" AVG_ARGUMENTS ", int? divisor_override=None) -> Tensor", kNN, kAvgDoc},
-    {&avg_pool_nd<3>, "avg_pool3d" AVG_ARGUMENTS ", int? divisor_override=None) -> Tensor", kNN, kAvgDoc},
+     INDICES_DOC "\n>>> pydl.max_pool1d_with_indices(pydl.tensor([[1.0, 3.0, 4.0, 2.0]]), kernel_size=2)\n"
+     "(tensor([[3., 4.]]), tensor([[1, 2]]))"},
+    {&max_pool_nd_with_indices<2>, "max_pool2d_with_indices" MAX_ARGUMENTS " -> (Tensor, Tensor)", kNN, INDICES_DOC},
+    {&max_pool_nd_with_indices<3>, "max_pool3d_with_indices" MAX_ARGUMENTS " -> (Tensor, Tensor)", kNN, INDICES_DOC},
+    {&avg_pool1d, "avg_pool1d" AVG_ARGUMENTS ") -> Tensor", kFunction,
+     AVG_DOC "\n>>> pydl.avg_pool1d(pydl.tensor([[1.0, 3.0, 4.0, 2.0]]), kernel_size=2)\ntensor([[2., 3.]])"},
+    {&avg_pool_nd<2>, "avg_pool2d" AVG_ARGUMENTS ", int? divisor_override=None) -> Tensor", kNN,
+     AVG_DOC "\n>>> pydl.nn.functional.avg_pool2d(pydl.arange(16.0).reshape(1, 4, 4), kernel_size=2)\n"
+     "tensor([[[ 2.5000,  4.5000],\n         [10.5000, 12.5000]]])"},
+    {&avg_pool_nd<3>, "avg_pool3d" AVG_ARGUMENTS ", int? divisor_override=None) -> Tensor", kNN,
+     AVG_DOC "\n>>> pydl.nn.functional.avg_pool3d(pydl.arange(16.0).reshape(1, 2, 2, 4), kernel_size=2)\n"
+     "tensor([[[[6.5000, 8.5000]]]])"},
     {&adaptive_avg_pool_nd<1>, "adaptive_avg_pool1d(Tensor input, int[] output_size) -> Tensor", kFunction,
-     kAdaptiveAvgDoc},
-    {&adaptive_avg_pool_nd<2>, "adaptive_avg_pool2d(Tensor input, int[] output_size) -> Tensor", kNN, kAdaptiveAvgDoc},
-    {&adaptive_avg_pool_nd<3>, "adaptive_avg_pool3d(Tensor input, int[] output_size) -> Tensor", kNN, kAdaptiveAvgDoc},
+     ADAPTIVE_AVG_DOC "\n>>> pydl.adaptive_avg_pool1d(pydl.tensor([[1.0, 3.0, 4.0, 2.0]]), output_size=2)\n"
+     "tensor([[2., 3.]])"},
+    {&adaptive_avg_pool_nd<2>, "adaptive_avg_pool2d(Tensor input, int[] output_size) -> Tensor", kNN, ADAPTIVE_AVG_DOC},
+    {&adaptive_avg_pool_nd<3>, "adaptive_avg_pool3d(Tensor input, int[] output_size) -> Tensor", kNN, ADAPTIVE_AVG_DOC},
     {&adaptive_max_pool_nd<1>, "adaptive_max_pool1d(Tensor input, int[] output_size) -> (Tensor, Tensor)", kFunction,
-     kAdaptiveMaxDoc},
+     ADAPTIVE_MAX_DOC "\n>>> pydl.adaptive_max_pool1d(pydl.tensor([[1.0, 3.0, 4.0, 2.0]]), output_size=2)\n"
+     "(tensor([[3., 4.]]), tensor([[1, 2]]))"},
     {&adaptive_max_pool_nd<2>, "adaptive_max_pool2d(Tensor input, int[] output_size) -> (Tensor, Tensor)", kNN,
-     kAdaptiveMaxDoc},
+     ADAPTIVE_MAX_DOC},
     {&adaptive_max_pool_nd<3>, "adaptive_max_pool3d(Tensor input, int[] output_size) -> (Tensor, Tensor)", kNN,
-     kAdaptiveMaxDoc},
+     ADAPTIVE_MAX_DOC},
     {&adaptive_max_pool_values<1>, "_adaptive_max_pool1d(Tensor input, int[] output_size) -> Tensor", kNN,
-     kAdaptiveMaxDoc},
+     ADAPTIVE_MAX_DOC},
     {&adaptive_max_pool_values<2>, "_adaptive_max_pool2d(Tensor input, int[] output_size) -> Tensor", kNN,
-     kAdaptiveMaxDoc},
+     ADAPTIVE_MAX_DOC},
     {&adaptive_max_pool_values<3>, "_adaptive_max_pool3d(Tensor input, int[] output_size) -> Tensor", kNN,
-     kAdaptiveMaxDoc},
+     ADAPTIVE_MAX_DOC},
 };
 
 }  // namespace

@@ -293,31 +293,84 @@ Tensor dropout_(const Tensor& x, double p, bool train) {
 
 
 const Operator ops[] = {
-    {&rand_sized, "rand(int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, "Uniform numbers in [0, 1)."},
-    {&randn_sized, "randn(int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, "Standard normal numbers."},
-    {&randint_high, "randint(int high, int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, "Integers in [low, high); low is 0 unless given."},
+    {&rand_sized, "rand(int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction | kOut,
+     "Uniform numbers in [0, 1).\n"
+     ">>> x = pydl.rand(2, 3)\n"
+     ">>> x.shape, bool(((0 <= x) & (x < 1)).all())\n(pydl.Size([2, 3]), True)"},
+    {&randn_sized, "randn(int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction | kOut,
+     "Standard normal numbers.\n"
+     ">>> pydl.randn(2, 3).shape\npydl.Size([2, 3])"},
+    {&randint_high, "randint(int high, int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction | kOut,
+     "Integers in [low, high); low is 0 unless given.\n"
+     ">>> x = pydl.randint(5, 10, (100,))\n"
+     ">>> x.dtype, bool(((5 <= x) & (x < 10)).all())\n(pydl.int64, True)"},
     {&randint, "randint(int low, int high, int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, ""},
-    {&randperm, "randperm(int n, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, "A random permutation of 0 .. n-1."},
-    {&rand_like, "rand_like(Tensor input, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kNoGrad, "rand with the shape and dtype of input."},
-    {&randn_like, "randn_like(Tensor input, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kNoGrad, "randn with the shape and dtype of input."},
-    {&randint_like_high, "randint_like(Tensor input, int high, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kNoGrad, "randint with the shape and dtype of input."},
+    {&randperm, "randperm(int n, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction | kOut,
+     "A random permutation of 0 .. n-1.\n"
+     ">>> pydl.randperm(5).sort().values\ntensor([0, 1, 2, 3, 4])"},
+    {&rand_like, "rand_like(Tensor input, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction | kNoGrad,
+     "rand with the shape and dtype of input.\n"
+     ">>> x = pydl.rand_like(pydl.zeros(2, 3, dtype=pydl.float64))\n"
+     ">>> x.shape, x.dtype\n(pydl.Size([2, 3]), pydl.float64)"},
+    {&randn_like, "randn_like(Tensor input, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction | kNoGrad,
+     "randn with the shape and dtype of input.\n"
+     ">>> x = pydl.randn_like(pydl.zeros(2, 3, dtype=pydl.float64))\n"
+     ">>> x.shape, x.dtype\n(pydl.Size([2, 3]), pydl.float64)"},
+    {&randint_like_high, "randint_like(Tensor input, int high, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor",
+     kFunction | kNoGrad,
+     "randint with the shape and dtype of input.\n"
+     ">>> x = pydl.randint_like(pydl.zeros(2, 3), 5, 10)\n"
+     ">>> x.shape, x.dtype, bool(((5 <= x) & (x < 10)).all())\n(pydl.Size([2, 3]), pydl.float32, True)"},
     {&randint_like, "randint_like(Tensor input, int low, int high, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kNoGrad, ""},
-    {&normal_tensors, "normal(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor", kFunction | kOut | kNoGrad, "Normal numbers of the given means and standard deviations."},
+    {&normal_tensors, "normal(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor",
+     kFunction | kOut | kNoGrad,
+     "Normal numbers of the given means and standard deviations.\n"
+     ">>> pydl.normal(pydl.tensor([0.0, 100.0]), pydl.tensor([1.0, 5.0])).shape\npydl.Size([2])\n"
+     ">>> pydl.normal(0.0, 1.0, (2, 3)).shape\npydl.Size([2, 3])"},
     {&normal_mean, "normal(Tensor mean, float std=1.0, *, Generator? generator=None) -> Tensor", kFunction | kOut | kNoGrad, ""},
     {&normal_std, "normal(float mean, Tensor std, *, Generator? generator=None) -> Tensor", kFunction | kOut | kNoGrad, ""},
     {&normal_sized, "normal(float mean, float std, int[] size, *, Generator? generator=None, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor", kFunction | kOut, ""},
-    {&bernoulli, "bernoulli(Tensor input, *, Generator? generator=None) -> Tensor", kFunction | kMethod | kOut | kNoGrad, "1 with the probability that each element gives, or with probability p, else 0."},
+    {&bernoulli, "bernoulli(Tensor input, *, Generator? generator=None) -> Tensor",
+     kFunction | kMethod | kOut | kNoGrad,
+     "1 with the probability that each element gives, or with probability p, else 0.\n"
+     ">>> pydl.bernoulli(pydl.tensor([0.0, 1.0, 1.0]))\ntensor([0., 1., 1.])"},
     {&bernoulli_p, "bernoulli(Tensor input, float p, *, Generator? generator=None) -> Tensor", kFunction | kMethod | kNoGrad, ""},
     {&multinomial, "multinomial(Tensor input, int num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor", kFunction | kMethod | kOut | kNoGrad,
-     "Indices drawn with probabilities proportional to each row's weights."},
-    {&uniform_, "uniform_(Tensor input, float from=0.0, float to=1.0, *, Generator? generator=None) -> Tensor", kMethod, "Fills this tensor with uniform numbers in [from, to)."},
-    {&normal_, "normal_(Tensor input, float mean=0.0, float std=1.0, *, Generator? generator=None) -> Tensor", kMethod, "Fills this tensor with normal numbers."},
-    {&exponential_, "exponential_(Tensor input, float lambd=1.0, *, Generator? generator=None) -> Tensor", kMethod, "Fills this tensor with exponential numbers of rate lambd."},
-    {&bernoulli_, "bernoulli_(Tensor input, float p=0.5, *, Generator? generator=None) -> Tensor", kMethod, "Fills this tensor with 1 (probability p) and 0."},
+     "Indices drawn with probabilities proportional to each row's weights.\n"
+     ">>> pydl.multinomial(pydl.tensor([[0.0, 1.0], [1.0, 0.0]]), 3, replacement=True)\ntensor([[1, 1, 1],\n"
+     "        [0, 0, 0]])"},
+    {&uniform_, "uniform_(Tensor input, float from=0.0, float to=1.0, *, Generator? generator=None) -> Tensor", kMethod,
+     "Fills this tensor with uniform numbers in [from, to).\n"
+     ">>> x = pydl.empty(100).uniform_(-1, 1)\n"
+     ">>> bool(((-1 <= x) & (x < 1)).all())\nTrue"},
+    {&normal_, "normal_(Tensor input, float mean=0.0, float std=1.0, *, Generator? generator=None) -> Tensor", kMethod,
+     "Fills this tensor with normal numbers.\n"
+     ">>> pydl.empty(2, 3).normal_(mean=5.0, std=0.1).shape\npydl.Size([2, 3])"},
+    {&exponential_, "exponential_(Tensor input, float lambd=1.0, *, Generator? generator=None) -> Tensor", kMethod,
+     "Fills this tensor with exponential numbers of rate lambd.\n"
+     ">>> x = pydl.empty(100).exponential_(lambd=2.0)\n"
+     ">>> bool((x >= 0).all())\nTrue"},
+    {&bernoulli_, "bernoulli_(Tensor input, float p=0.5, *, Generator? generator=None) -> Tensor", kMethod,
+     "Fills this tensor with 1 (probability p) and 0.\n"
+     ">>> pydl.empty(1000).bernoulli_(p=0.5).unique()\ntensor([0., 1.])"},
     {&bernoulli_tensor_, "bernoulli_(Tensor input, Tensor p, *, Generator? generator=None) -> Tensor", kMethod, ""},
-    {&random_, "random_(Tensor input, int? from=None, int? to=None, *, Generator? generator=None) -> Tensor", kMethod, "Fills this tensor with integers in [from, to)."},
-    {&dropout, "dropout(Tensor input, float p=0.5, bool train=True) -> Tensor", kFunction | kNN, "Zeroes elements with probability p and scales the rest by 1 / (1 - p) (Srivastava et al. 2014)."},
-    {&dropout_, "dropout_(Tensor input, float p=0.5, bool train=True) -> Tensor", kFunction | kNN, "dropout in place."},
+    {&random_, "random_(Tensor input, int? from=None, int? to=None, *, Generator? generator=None) -> Tensor", kMethod,
+     "Fills this tensor with integers in [from, to).\n"
+     ">>> x = pydl.zeros(100).random_(5, 10)\n"
+     ">>> bool(((5 <= x) & (x < 10)).all())\nTrue"},
+    {&dropout, "dropout(Tensor input, float p=0.5, bool train=True) -> Tensor", kFunction | kNN,
+     "Zeroes elements with probability p and scales the rest by 1 / (1 - p) (Srivastava et al. 2014).\n"
+     ">>> pydl.dropout(pydl.ones(1000), p=0.5, train=True).unique()\ntensor([0., 2.])"},
+    {&dropout_, "dropout_(Tensor input, float p=0.5, bool train=True) -> Tensor", kFunction | kNN,
+     "dropout in place.\n"
+     ">>> x = pydl.ones(1000)\n"
+     ">>> pydl.dropout_(x, p=0.5, train=True) is x, x.unique()\n(True, tensor([0., 2.]))"},
 };
 
 }  // namespace

@@ -2,10 +2,10 @@
 #include "autograd/grad_mode.h"
 #include "ops/call.h"
 #include "ops/copy.h"
+#include "ops/join.h"
 #include "ops/random.h"
 #include "ops/recurrent_layer.h"
 #include "ops/registry.h"
-#include "ops/shape.h"
 #include "ops/view.h"
 
 namespace pydl {
@@ -262,27 +262,66 @@ namespace {
 #define CELL "Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor"
 
 const Operator ops[] = {
-    {&lstm, "lstm(Tensor input, Tensor[] hx, " STACK ", bool batch_first, *, Tensor? lengths=None, str activation='tanh') -> (Tensor, Tensor, Tensor)",
-     kFunction, "Long short-term memory over a padded batch (Hochreiter and Schmidhuber 1997). With lengths, steps beyond a sequence's give zeros."},
+    {&lstm,
+     "lstm(Tensor input, Tensor[] hx, " STACK ", bool batch_first, *, Tensor? lengths=None, str activation='tanh') -> "
+     "(Tensor, Tensor, Tensor)",
+     kFunction,
+     "Long short-term memory over a padded batch (Hochreiter and Schmidhuber 1997). With lengths, steps beyond a "
+     "sequence's give zeros.\n"
+     ">>> lstm, hx = pydl.nn.LSTM(3, 2), [pydl.zeros(1, 4, 2), pydl.zeros(1, 4, 2)]\n"
+     ">>> pydl.lstm(pydl.ones(5, 4, 3), hx, list(lstm.parameters()), True, 1, 0.0, False, False, False)[0].shape\n"
+     "pydl.Size([5, 4, 2])"},
     {&lstm_packed, "lstm(Tensor data, Tensor batch_sizes, Tensor[] hx, " STACK ") -> (Tensor, Tensor, Tensor)", kFunction,
      "The same over packed sequences."},
-    {&gru, "gru(Tensor input, Tensor hx, " STACK ", bool batch_first, *, Tensor? lengths=None, str activation='tanh') -> (Tensor, Tensor)",
-     kFunction, "Gated recurrent units over a padded batch (Cho et al. 2014). With lengths, steps beyond a sequence's give zeros."},
+    {&gru,
+     "gru(Tensor input, Tensor hx, " STACK ", bool batch_first, *, Tensor? lengths=None, str activation='tanh') -> "
+     "(Tensor, Tensor)",
+     kFunction,
+     "Gated recurrent units over a padded batch (Cho et al. 2014). With lengths, steps beyond a sequence's give "
+     "zeros.\n"
+     ">>> gru, hx = pydl.nn.GRU(3, 2), pydl.zeros(1, 4, 2)\n"
+     ">>> pydl.gru(pydl.ones(5, 4, 3), hx, list(gru.parameters()), True, 1, 0.0, False, False, False)[0].shape\n"
+     "pydl.Size([5, 4, 2])"},
     {&gru_packed, "gru(Tensor data, Tensor batch_sizes, Tensor hx, " STACK ") -> (Tensor, Tensor)", kFunction,
      "The same over packed sequences."},
-    {&simple<CellActivation::Tanh>, "rnn_tanh(Tensor input, Tensor hx, " STACK ", bool batch_first, *, Tensor? lengths=None) -> (Tensor, Tensor)",
-     kFunction, "Elman's recurrent network over a padded batch (1990). With lengths, steps beyond a sequence's give zeros."},
+    {&simple<CellActivation::Tanh>,
+     "rnn_tanh(Tensor input, Tensor hx, " STACK ", bool batch_first, *, Tensor? lengths=None) -> (Tensor, Tensor)",
+     kFunction,
+     "Elman's recurrent network over a padded batch (1990). With lengths, steps beyond a sequence's give zeros.\n"
+     ">>> rnn, hx = pydl.nn.RNN(3, 2), pydl.zeros(1, 4, 2)\n"
+     ">>> pydl.rnn_tanh(pydl.ones(5, 4, 3), hx, list(rnn.parameters()), True, 1, 0.0, False, False, False)[0].shape\n"
+     "pydl.Size([5, 4, 2])"},
     {&simple_packed<CellActivation::Tanh>, "rnn_tanh(Tensor data, Tensor batch_sizes, Tensor hx, " STACK ") -> (Tensor, Tensor)", kFunction,
      "The same over packed sequences."},
-    {&simple<CellActivation::Relu>, "rnn_relu(Tensor input, Tensor hx, " STACK ", bool batch_first, *, Tensor? lengths=None) -> (Tensor, Tensor)",
-     kFunction, "rnn_tanh with relu."},
+    {&simple<CellActivation::Relu>,
+     "rnn_relu(Tensor input, Tensor hx, " STACK ", bool batch_first, *, Tensor? lengths=None) -> (Tensor, Tensor)",
+     kFunction,
+     "rnn_tanh with relu.\n"
+     ">>> w = [pydl.tensor([[1.0]]), pydl.tensor([[2.0]])]\n"
+     ">>> pydl.rnn_relu(pydl.ones(3, 1, 1), pydl.zeros(1, 1, 1), w, False, 1, 0.0, False, False, False)[0].flatten()\n"
+     "tensor([1., 3., 7.])"},
     {&simple_packed<CellActivation::Relu>, "rnn_relu(Tensor data, Tensor batch_sizes, Tensor hx, " STACK ") -> (Tensor, Tensor)", kFunction,
      "The same over packed sequences."},
-    {&lstm_cell, "lstm_cell(Tensor input, Tensor[] hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> (Tensor, Tensor)",
-     kFunction, "One step of lstm: the new (h, c)."},
-    {&gru_cell, "gru_cell(" CELL, kFunction, "One step of gru: the new h."},
-    {&simple_cell<CellActivation::Tanh>, "rnn_tanh_cell(" CELL, kFunction, "One step of rnn_tanh: the new h."},
-    {&simple_cell<CellActivation::Relu>, "rnn_relu_cell(" CELL, kFunction, "One step of rnn_relu: the new h."},
+    {&lstm_cell,
+     "lstm_cell(Tensor input, Tensor[] hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> (Tensor, "
+     "Tensor)",
+     kFunction,
+     "One step of lstm: the new (h, c).\n"
+     ">>> hx = [pydl.zeros(1, 2), pydl.ones(1, 2)]\n"
+     ">>> pydl.lstm_cell(pydl.ones(1, 3), hx, pydl.zeros(8, 3), pydl.zeros(8, 2))\n"
+     "(tensor([[0.2311, 0.2311]]), tensor([[0.5000, 0.5000]]))"},
+    {&gru_cell, "gru_cell(" CELL, kFunction,
+     "One step of gru: the new h.\n"
+     ">>> pydl.gru_cell(pydl.ones(1, 3), pydl.tensor([[2.0, 4.0]]), pydl.zeros(6, 3), pydl.zeros(6, 2))\n"
+     "tensor([[1., 2.]])"},
+    {&simple_cell<CellActivation::Tanh>, "rnn_tanh_cell(" CELL, kFunction,
+     "One step of rnn_tanh: the new h.\n"
+     ">>> w_ih, w_hh = pydl.tensor([[0.1, 0.2]]), pydl.tensor([[0.5]])\n"
+     ">>> pydl.rnn_tanh_cell(pydl.tensor([[1.0, 2.0]]), pydl.tensor([[1.0]]), w_ih, w_hh)\ntensor([[0.7616]])"},
+    {&simple_cell<CellActivation::Relu>, "rnn_relu_cell(" CELL, kFunction,
+     "One step of rnn_relu: the new h.\n"
+     ">>> w_ih, w_hh = pydl.tensor([[1.0, 2.0]]), pydl.tensor([[3.0]])\n"
+     ">>> pydl.rnn_relu_cell(pydl.tensor([[1.0, 2.0]]), pydl.tensor([[1.0]]), w_ih, w_hh)\ntensor([[8.]])"},
 };
 
 #undef STACK

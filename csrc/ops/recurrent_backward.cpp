@@ -6,10 +6,10 @@
 #include "ops/copy.h"
 #include "ops/creation.h"
 #include "ops/gemm.h"
+#include "ops/join.h"
 #include "ops/pointwise.h"
 #include "ops/recurrent_steps.h"
 #include "ops/reduce.h"
-#include "ops/shape.h"
 #include "ops/view.h"
 
 namespace pydl {

@@ -3,10 +3,10 @@
 
 #include "ops/creation.h"
 #include "ops/index.h"
+#include "ops/join.h"
 #include "ops/matmul.h"
 #include "ops/pointwise.h"
 #include "ops/recurrent_layer.h"
-#include "ops/shape.h"
 #include "ops/view.h"
 
 namespace pydl {

@@ -433,42 +433,89 @@ Tensor all_dims(const Tensor& x, const std::optional<Dims>& d, bool keepdim) {
 constexpr int kBoth = kFunction | kMethod;
 
 const Operator ops[] = {
-    {&sum_all, "sum(Tensor input, *, ScalarType? dtype=None) -> Tensor", kBoth, "The sum over all or the given dimensions; integers sum in int64."},
+    {&sum_all, "sum(Tensor input, *, ScalarType? dtype=None) -> Tensor", kBoth,
+     "The sum over all or the given dimensions; integers sum in int64.\n"
+     ">>> pydl.sum(pydl.tensor([[1, 2], [3, 4]]), dim=0)\ntensor([4, 6])"},
     {&sum_dims, "sum(Tensor input, int[]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth | kOut, ""},
-    {&nansum, "nansum(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth | kOut, "The sum, NaN counted as 0."},
-    {&mean_all, "mean(Tensor input, *, ScalarType? dtype=None) -> Tensor", kBoth, "The mean over all or the given dimensions."},
+    {&nansum, "nansum(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+     kBoth | kOut, "The sum, NaN counted as 0.\n"
+     ">>> pydl.nansum(pydl.tensor([1.0, float('nan'), 3.0]))\ntensor(4.)"},
+    {&mean_all, "mean(Tensor input, *, ScalarType? dtype=None) -> Tensor", kBoth,
+     "The mean over all or the given dimensions.\n"
+     ">>> pydl.mean(pydl.tensor([[1.0, 2.0], [3.0, 6.0]]), dim=1)\ntensor([1.5000, 4.5000])"},
     {&mean_dims, "mean(Tensor input, int[]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth | kOut, ""},
-    {&nanmean, "nanmean(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth | kOut, "The mean of what is not NaN."},
-    {&max_all, "max(Tensor input) -> Tensor", kBoth | kOut, "The largest element; with dim, (values, indices) along it; with a tensor, maximum. NaN wins."},
+    {&nanmean, "nanmean(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+     kBoth | kOut, "The mean of what is not NaN.\n"
+     ">>> pydl.nanmean(pydl.tensor([1.0, float('nan'), 3.0]))\ntensor(2.)"},
+    {&max_all, "max(Tensor input) -> Tensor", kBoth | kOut,
+     "The largest element; with dim, (values, indices) along it; with a tensor, maximum. NaN wins.\n"
+     ">>> pydl.max(pydl.tensor([3, 7, 5]))\ntensor(7)\n"
+     ">>> pydl.max(pydl.tensor([[1, 4], [6, 2]]), dim=1).indices\ntensor([1, 0])"},
     {&max, "max(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth, ""},
     {&max_pair, "max(Tensor input, Tensor other) -> Tensor", kBoth | kOut, ""},
-    {&min_all, "min(Tensor input) -> Tensor", kBoth | kOut, "The smallest element; with dim, (values, indices) along it; with a tensor, minimum. NaN wins."},
+    {&min_all, "min(Tensor input) -> Tensor", kBoth | kOut,
+     "The smallest element; with dim, (values, indices) along it; with a tensor, minimum. NaN wins.\n"
+     ">>> pydl.min(pydl.tensor([3, 7, 5]))\ntensor(3)\n"
+     ">>> pydl.min(pydl.tensor([[1, 4], [6, 2]]), dim=1).indices\ntensor([0, 1])"},
     {&min, "min(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth, ""},
     {&min_pair, "min(Tensor input, Tensor other) -> Tensor", kBoth | kOut, ""},
-    {&amax, "amax(Tensor input, int[]? dim=[], bool keepdim=False) -> Tensor", kBoth | kOut, "The largest elements; ties share the gradient."},
-    {&amin, "amin(Tensor input, int[]? dim=[], bool keepdim=False) -> Tensor", kBoth | kOut, "The smallest elements; ties share the gradient."},
-    {&aminmax, "aminmax(Tensor input, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)", kBoth, "amin and amax."},
-    {&argmax, "argmax(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", kBoth | kNoGrad | kOut, "The index of the first largest element."},
-    {&argmin, "argmin(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", kBoth | kNoGrad | kOut, "The index of the first smallest element."},
-    {&any_all, "any(Tensor input) -> Tensor", kBoth | kNoGrad | kOut, "True where any element is other than 0."},
+    {&amax, "amax(Tensor input, int[]? dim=[], bool keepdim=False) -> Tensor", kBoth | kOut,
+     "The largest elements; ties share the gradient.\n"
+     ">>> pydl.amax(pydl.tensor([[1, 4], [6, 2]]), dim=1)\ntensor([4, 6])"},
+    {&amin, "amin(Tensor input, int[]? dim=[], bool keepdim=False) -> Tensor", kBoth | kOut,
+     "The smallest elements; ties share the gradient.\n"
+     ">>> pydl.amin(pydl.tensor([[1, 4], [6, 2]]), dim=1)\ntensor([1, 2])"},
+    {&aminmax, "aminmax(Tensor input, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)", kBoth,
+     "amin and amax.\n"
+     ">>> low, high = pydl.aminmax(pydl.tensor([3, 7, 5]))\n"
+     ">>> low, high\n(tensor(3), tensor(7))"},
+    {&argmax, "argmax(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", kBoth | kNoGrad | kOut,
+     "The index of the first largest element.\n"
+     ">>> pydl.argmax(pydl.tensor([[1, 4], [6, 2]]), dim=1)\ntensor([1, 0])"},
+    {&argmin, "argmin(Tensor input, int? dim=None, bool keepdim=False) -> Tensor", kBoth | kNoGrad | kOut,
+     "The index of the first smallest element.\n"
+     ">>> pydl.argmin(pydl.tensor([[1, 4], [6, 2]]), dim=1)\ntensor([0, 1])"},
+    {&any_all, "any(Tensor input) -> Tensor", kBoth | kNoGrad | kOut,
+     "True where any element is other than 0.\n"
+     ">>> pydl.any(pydl.tensor([[0, 1], [0, 0]]), dim=1)\ntensor([ True, False])"},
     {&any_dims, "any(Tensor input, int[]? dim, bool keepdim=False) -> Tensor", kBoth | kNoGrad | kOut, ""},
-    {&all_all, "all(Tensor input) -> Tensor", kBoth | kNoGrad | kOut, "True where no element is 0."},
+    {&all_all, "all(Tensor input) -> Tensor", kBoth | kNoGrad | kOut,
+     "True where no element is 0.\n"
+     ">>> pydl.all(pydl.tensor([[1, 1], [0, 1]]), dim=1)\ntensor([ True, False])"},
     {&all_dims, "all(Tensor input, int[]? dim, bool keepdim=False) -> Tensor", kBoth | kNoGrad | kOut, ""},
-    {&count_nonzero, "count_nonzero(Tensor input, int[]? dim=None) -> Tensor", kBoth | kNoGrad, "How many elements are other than 0."},
-    {&logsumexp, "logsumexp(Tensor input, int[] dim, bool keepdim=False) -> Tensor", kBoth | kOut, "log(sum(exp(input))), without overflow."},
-    {&var_all, "var(Tensor input, bool unbiased) -> Tensor", kBoth | kOut, "The variance, with Bessel's correction unless told otherwise."},
+    {&count_nonzero, "count_nonzero(Tensor input, int[]? dim=None) -> Tensor", kBoth | kNoGrad,
+     "How many elements are other than 0.\n"
+     ">>> pydl.count_nonzero(pydl.tensor([[0, 1], [2, 3]]), dim=1)\ntensor([1, 2])"},
+    {&logsumexp, "logsumexp(Tensor input, int[] dim, bool keepdim=False) -> Tensor", kBoth | kOut,
+     "log(sum(exp(input))), without overflow.\n"
+     ">>> pydl.logsumexp(pydl.tensor([[0.0, 0.0], [100.0, 0.0]]), dim=1)\ntensor([  0.6931, 100.0000])"},
+    {&var_all, "var(Tensor input, bool unbiased) -> Tensor", kBoth | kOut,
+     "The variance, with Bessel's correction unless told otherwise.\n"
+     ">>> pydl.var(pydl.tensor([1.0, 2.0, 3.0]))\ntensor(1.)\n"
+     ">>> pydl.var(pydl.tensor([1.0, 2.0, 3.0]), correction=0)\ntensor(0.6667)"},
     {&var_dims, "var(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> Tensor", kBoth | kOut, ""},
     {&var_corrected, "var(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> Tensor", kBoth | kOut, ""},
-    {&std_all, "std(Tensor input, bool unbiased) -> Tensor", kBoth | kOut, "The standard deviation, with Bessel's correction unless told otherwise."},
+    {&std_all, "std(Tensor input, bool unbiased) -> Tensor", kBoth | kOut,
+     "The standard deviation, with Bessel's correction unless told otherwise.\n"
+     ">>> pydl.std(pydl.tensor([1.0, 2.0, 3.0]))\ntensor(1.)\n"
+     ">>> pydl.std(pydl.tensor([1.0, 2.0, 3.0]), correction=0)\ntensor(0.8165)"},
     {&std_dims, "std(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> Tensor", kBoth | kOut, ""},
     {&std_corrected, "std(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> Tensor", kBoth | kOut, ""},
-    {&var_mean_all, "var_mean(Tensor input, bool unbiased) -> (Tensor, Tensor)", kFunction, "Variance and mean in one pass."},
+    {&var_mean_all, "var_mean(Tensor input, bool unbiased) -> (Tensor, Tensor)", kFunction,
+     "Variance and mean in one pass.\n"
+     ">>> pydl.var_mean(pydl.tensor([[1.0, 2.0, 3.0], [0.0, 5.0, 10.0]]), dim=1)\n"
+     "(tensor([ 1., 25.]), tensor([2., 5.]))"},
     {&var_mean_dims, "var_mean(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> (Tensor, Tensor)", kFunction, ""},
     {&var_mean_corrected, "var_mean(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> (Tensor, Tensor)", kFunction, ""},
-    {&std_mean_all, "std_mean(Tensor input, bool unbiased) -> (Tensor, Tensor)", kFunction, "Standard deviation and mean in one pass."},
+    {&std_mean_all, "std_mean(Tensor input, bool unbiased) -> (Tensor, Tensor)", kFunction,
+     "Standard deviation and mean in one pass.\n"
+     ">>> pydl.std_mean(pydl.tensor([[1.0, 2.0, 3.0], [0.0, 5.0, 10.0]]), dim=1)\n"
+     "(tensor([1., 5.]), tensor([2., 5.]))"},
     {&std_mean_dims, "std_mean(Tensor input, int[]? dim, bool unbiased, bool keepdim=False) -> (Tensor, Tensor)", kFunction, ""},
     {&std_mean_corrected, "std_mean(Tensor input, int[]? dim=None, *, float correction=1, bool keepdim=False) -> (Tensor, Tensor)", kFunction, ""},
-    {&sum_to, "sum_to_size(Tensor input, int[] size) -> Tensor", kMethod, "The sum over what broadcasting to this shape stretched."},
+    {&sum_to, "sum_to_size(Tensor input, int[] size) -> Tensor", kMethod,
+     "The sum over what broadcasting to this shape stretched.\n"
+     ">>> pydl.tensor([[1, 2], [3, 4]]).sum_to_size(2, 1)\ntensor([[3],\n        [7]])"},
 };
 
 const bool connected = [] {

@@ -1,10 +1,12 @@
 // The operator registry. An operator is registered once, beside its C++ function:
 //
 //   static const Operator op(&softmax, "softmax(Tensor input, int dim, *, ScalarType? dtype=None) -> Tensor",
-//                            kFunction | kMethod, "Softmax along dim. ...");
+//                            kFunction | kMethod, "Softmax along dim.\n>>> pydl.softmax(pydl.zeros(2), 0)\n"
+//                                                 "tensor([0.5000, 0.5000])");
 //
 // Argument parsing, the function and method forms, in-place and out= forms, docstrings and the type stub all come from
-// the schema. Several operators may share a name (overloads); the first whose schema accepts the arguments runs.
+// the schema. A docstring ends with an example: ">>> " begins a statement, what it prints follows; pydl is imported.
+// Several operators may share a name (overloads); the first whose schema accepts the arguments runs.
 //
 // Schema types and the C++ parameter each becomes:
 //   Tensor            const Tensor&                 Tensor?       const Tensor& (undefined for None)

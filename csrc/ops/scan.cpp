@@ -8,6 +8,7 @@
 #include "ops/copy.h"
 #include "ops/creation.h"
 #include "ops/index.h"
+#include "ops/join.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
 #include "ops/reduce_layout.h"
@@ -250,14 +251,31 @@ Tensor diff(const Tensor& x, int64_t n, int64_t dim, const Tensor& prepend, cons
 constexpr int kBoth = kFunction | kMethod;
 
 const Operator ops[] = {
-    {&prod_all, "prod(Tensor input, *, ScalarType? dtype=None) -> Tensor", kBoth, "The product over all or one dimension; integers multiply in int64."},
+    {&prod_all, "prod(Tensor input, *, ScalarType? dtype=None) -> Tensor", kBoth,
+     "The product over all or one dimension; integers multiply in int64.\n"
+     ">>> pydl.prod(pydl.tensor([[1, 2], [3, 4]]), dim=1)\ntensor([ 2, 12])"},
     {&prod_dim, "prod(Tensor input, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", kBoth | kOut, ""},
-    {&cumsum, "cumsum(Tensor input, int dim, *, ScalarType? dtype=None) -> Tensor", kBoth | kInplace | kOut, "Running sums along dim."},
-    {&cumprod, "cumprod(Tensor input, int dim, *, ScalarType? dtype=None) -> Tensor", kBoth | kInplace | kOut, "Running products along dim."},
-    {&cummax, "cummax(Tensor input, int dim) -> (Tensor values, Tensor indices)", kBoth, "Running maxima along dim and where they are."},
-    {&cummin, "cummin(Tensor input, int dim) -> (Tensor values, Tensor indices)", kBoth, "Running minima along dim and where they are."},
-    {&logcumsumexp, "logcumsumexp(Tensor input, int dim) -> Tensor", kBoth | kOut, "Running logsumexp along dim."},
-    {&diff, "diff(Tensor input, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor", kBoth | kOut, "n-th differences of neighbours along dim."},
+    {&cumsum, "cumsum(Tensor input, int dim, *, ScalarType? dtype=None) -> Tensor", kBoth | kInplace | kOut,
+     "Running sums along dim.\n"
+     ">>> pydl.cumsum(pydl.tensor([1, 2, 3, 4]), dim=0)\ntensor([ 1,  3,  6, 10])"},
+    {&cumprod, "cumprod(Tensor input, int dim, *, ScalarType? dtype=None) -> Tensor", kBoth | kInplace | kOut,
+     "Running products along dim.\n"
+     ">>> pydl.cumprod(pydl.tensor([1, 2, 3, 4]), dim=0)\ntensor([ 1,  2,  6, 24])"},
+    {&cummax, "cummax(Tensor input, int dim) -> (Tensor values, Tensor indices)", kBoth,
+     "Running maxima along dim and where they are.\n"
+     ">>> values, indices = pydl.cummax(pydl.tensor([1, 3, 2, 5]), dim=0)\n"
+     ">>> values, indices\n(tensor([1, 3, 3, 5]), tensor([0, 1, 1, 3]))"},
+    {&cummin, "cummin(Tensor input, int dim) -> (Tensor values, Tensor indices)", kBoth,
+     "Running minima along dim and where they are.\n"
+     ">>> values, indices = pydl.cummin(pydl.tensor([4, 6, 2, 3]), dim=0)\n"
+     ">>> values, indices\n(tensor([4, 4, 2, 2]), tensor([0, 0, 2, 2]))"},
+    {&logcumsumexp, "logcumsumexp(Tensor input, int dim) -> Tensor", kBoth | kOut,
+     "Running logsumexp along dim.\n"
+     ">>> pydl.logcumsumexp(pydl.tensor([0.0, 0.0, 0.0]), dim=0)\ntensor([0.0000, 0.6931, 1.0986])"},
+    {&diff, "diff(Tensor input, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor",
+     kBoth | kOut, "n-th differences of neighbours along dim.\n"
+     ">>> pydl.diff(pydl.tensor([1, 4, 9, 16]))\ntensor([3, 5, 7])\n"
+     ">>> pydl.diff(pydl.tensor([1, 4, 9, 16]), n=2)\ntensor([2, 2])"},
 };
 
 }  // namespace

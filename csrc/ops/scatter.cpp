@@ -305,23 +305,53 @@ std::vector<Tensor> where_true(const Tensor& condition) {
 constexpr int kBoth = kFunction | kMethod;
 
 const Operator ops[] = {
-    {&gather, "gather(Tensor input, int dim, Tensor index) -> Tensor", kBoth | kOut, "The elements at index along dim: out[i][j] = input[index[i][j]][j] for dim 0."},
-    {&scatter, "scatter(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kBoth | kOut, "A copy with src written at index along dim."},
+    {&gather, "gather(Tensor input, int dim, Tensor index) -> Tensor", kBoth | kOut,
+     "The elements at index along dim: out[i][j] = input[index[i][j]][j] for dim 0.\n"
+     ">>> pydl.gather(pydl.tensor([[1, 2], [3, 4]]), dim=1, index=pydl.tensor([[0], [1]]))\n"
+     "tensor([[1],\n        [4]])"},
+    {&scatter, "scatter(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kBoth | kOut,
+     "A copy with src written at index along dim.\n"
+     ">>> pydl.scatter(pydl.zeros(3), 0, pydl.tensor([2, 0]), pydl.tensor([1.0, 2.0]))\ntensor([2., 0., 1.])\n"
+     ">>> pydl.scatter(pydl.ones(3), 0, pydl.tensor([2, 0]), 5, reduce='add')\ntensor([6., 1., 6.])"},
     {&scatter_value, "scatter(Tensor input, int dim, Tensor index, Scalar value) -> Tensor", kBoth | kOut, ""},
     {&scatter_with, "scatter(Tensor input, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor", kBoth | kInplace | kNoGrad | kOut, ""},
     {&scatter_value_with, "scatter(Tensor input, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor", kBoth | kInplace | kNoGrad | kOut, ""},
-    {&scatter_, "scatter_(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kMethod, "Writes src at index along dim."},
+    {&scatter_, "scatter_(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kMethod,
+     "Writes src at index along dim.\n"
+     ">>> pydl.zeros(2, 3).scatter_(1, pydl.tensor([[2], [0]]), 1)\ntensor([[0., 0., 1.],\n        [1., 0., 0.]])"},
     {&scatter_value_, "scatter_(Tensor input, int dim, Tensor index, Scalar value) -> Tensor", kMethod, ""},
-    {&scatter_add_, "scatter_add_(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kMethod, "Adds src at index along dim; repeats add up in order."},
-    {&scatter_add, "scatter_add(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kBoth | kOut, "A copy with src added at index along dim."},
-    {&scatter_reduce, "scatter_reduce(Tensor input, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor", kBoth | kInplace | kOut,
-     "A copy with src reduced into it at index along dim: 'sum', 'prod', 'mean', 'amax' or 'amin'."},
-    {&take, "take(Tensor input, Tensor index) -> Tensor", kBoth | kOut, "The elements at flat indices."},
-    {&take_along_dim, "take_along_dim(Tensor input, Tensor indices, int? dim=None) -> Tensor", kBoth | kOut, "gather with broadcasting; flat without dim."},
-    {&put_, "put_(Tensor input, Tensor index, Tensor source, bool accumulate=False) -> Tensor", kMethod, "Writes source at flat indices."},
-    {&put, "put(Tensor input, Tensor index, Tensor source, bool accumulate=False) -> Tensor", kBoth, "A copy with source written at flat indices."},
-    {&argwhere, "argwhere(Tensor input) -> Tensor", kBoth | kNoGrad | kSynchronizes, "The indices of the elements other than 0, one row each."},
-    {&where_true, "where(Tensor condition) -> Tensor[]", kFunction | kNoGrad | kSynchronizes, ""},
+    {&scatter_add_, "scatter_add_(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kMethod,
+     "Adds src at index along dim; repeats add up in order.\n"
+     ">>> pydl.zeros(3).scatter_add_(0, pydl.tensor([2, 0, 2]), pydl.tensor([1.0, 2.0, 3.0]))\ntensor([2., 0., 4.])"},
+    {&scatter_add, "scatter_add(Tensor input, int dim, Tensor index, Tensor src) -> Tensor", kBoth | kOut,
+     "A copy with src added at index along dim.\n"
+     ">>> pydl.scatter_add(pydl.ones(3), 0, pydl.tensor([2, 0, 2]), pydl.tensor([1.0, 2.0, 3.0]))\n"
+     "tensor([3., 1., 5.])"},
+    {&scatter_reduce,
+     "scatter_reduce(Tensor input, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor",
+     kBoth | kInplace | kOut,
+     "A copy with src reduced into it at index along dim: 'sum', 'prod', 'mean', 'amax' or 'amin'.\n"
+     ">>> i = pydl.tensor([2, 0, 2])\n"
+     ">>> pydl.scatter_reduce(pydl.zeros(3), 0, i, pydl.tensor([1.0, 2.0, 3.0]), reduce='amax')\ntensor([2., 0., 3.])"},
+    {&take, "take(Tensor input, Tensor index) -> Tensor", kBoth | kOut,
+     "The elements at flat indices.\n"
+     ">>> pydl.take(pydl.tensor([[1, 2], [3, 4]]), pydl.tensor([3, 0]))\ntensor([4, 1])"},
+    {&take_along_dim, "take_along_dim(Tensor input, Tensor indices, int? dim=None) -> Tensor", kBoth | kOut,
+     "gather with broadcasting; flat without dim.\n"
+     ">>> x = pydl.tensor([[3, 1, 2], [6, 5, 4]])\n"
+     ">>> pydl.take_along_dim(x, pydl.argsort(x, dim=1), dim=1)\ntensor([[1, 2, 3],\n        [4, 5, 6]])"},
+    {&put_, "put_(Tensor input, Tensor index, Tensor source, bool accumulate=False) -> Tensor", kMethod,
+     "Writes source at flat indices.\n"
+     ">>> pydl.zeros(2, 2).put_(pydl.tensor([3, 0]), pydl.tensor([1.0, 2.0]))\ntensor([[2., 0.],\n        [0., 1.]])"},
+    {&put, "put(Tensor input, Tensor index, Tensor source, bool accumulate=False) -> Tensor", kBoth,
+     "A copy with source written at flat indices.\n"
+     ">>> pydl.put(pydl.zeros(2, 2), pydl.tensor([3, 3]), pydl.tensor([1.0, 2.0]), accumulate=True)\n"
+     "tensor([[0., 0.],\n        [0., 3.]])"},
+    {&argwhere, "argwhere(Tensor input) -> Tensor", kBoth | kNoGrad | kSynchronizes,
+     "The indices of the elements other than 0, one row each.\n"
+     ">>> pydl.argwhere(pydl.tensor([[0, 5], [6, 0]]))\ntensor([[0, 1],\n        [1, 0]])"},
+    {&where_true, "where(Tensor condition) -> Tensor[]", kFunction | kNoGrad | kSynchronizes,
+     "\n>>> pydl.where(pydl.tensor([[0, 5], [6, 0]]))\n(tensor([0, 1]), tensor([1, 0]))"},
 };
 
 }  // namespace

@@ -1,166 +1,19 @@
 #include "ops/shape.h"
 
 #include "autograd/node.h"
-#include "base/arch.h"
 #include "base/parallel.h"
 #include "kernels/table.h"
 #include "ops/call.h"
 #include "ops/copy.h"
 #include "ops/creation.h"
 #include "ops/index.h"
+#include "ops/join.h"
 #include "ops/pointwise.h"
-#include "ops/promote.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
 #include "tensor/memory_order.h"
 
 namespace pydl {
-
-namespace {
-
-// An empty 1-d tensor is skipped by cat whatever the others look like, as in PyTorch.
-bool is_legacy_empty(const Tensor& t) { return t.dim() == 1 && t.numel() == 0; }
-
-// What one contiguous input of a cat contributes to each row of the output.
-struct Block {
-  const void* data;
-  int64_t at, size;
-};
-
-// Every row of y, of `width` elements, <- its blocks, one behind the other. Threads share the elements of y; whole rows
-// go in chunks that stay in cache from the first block to the last.
-template <class T>
-void join_blocks(const Tensor& y, const std::vector<Block>& blocks, int64_t width) {
-  constexpr int64_t kChunk = 64 * 1024 / int64_t(sizeof(T));
-  const bool stream = exceeds_cache(2 * int64_t(y.nbytes()));
-  auto copy = [&, move = move_kernels<T>().copy_rows](const Block& b, int64_t row, int64_t rows, int64_t first, int64_t last) {
-    move(y.data<T>() + row * width + b.at + first, width, static_cast<const T*>(b.data) + row * b.size + first, b.size, rows,
-         last - first, stream);
-  };
-  parallel_for(y.numel(), kChunk / 2, [&](int64_t begin, int64_t end) {
-    while (begin < end) {
-      const int64_t row = begin / width, column = begin % width, whole = (end - begin) / width;
-      if (column == 0 && whole > 0) {
-        const int64_t rows = std::clamp<int64_t>(kChunk / width, 1, whole);
-        for (const Block& b : blocks) copy(b, row, rows, 0, b.size);
-        begin += rows * width;
-        continue;
-      }
-      const int64_t stop = std::min(width, column + end - begin);
-      auto b = std::upper_bound(blocks.begin(), blocks.end(), column, [](int64_t c, const Block& o) { return c < o.at + o.size; });
-      for (; b != blocks.end() && b->at < stop; ++b)
-        copy(*b, row, 1, std::max<int64_t>(column - b->at, 0), std::min(stop - b->at, b->size));
-      begin += stop - column;
-    }
-  });
-}
-
-// The memory format of a join is that of the first image that tells one.
-MemoryOrder order_of(const std::vector<Tensor>& tensors, const Tensor& model) {
-  const auto tells = [](const Tensor& t) { return !is_legacy_empty(t) && !fits_both_formats(t); };
-  const auto first = std::find_if(tensors.begin(), tensors.end(), tells);
-  return MemoryOrder(first == tensors.end() ? model : *first);
-}
-
-}  // namespace
-
-Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {
-  Call call("cat");
-  if (tensors.empty()) fail<ValueError>("cat: expected at least one tensor, got none");
-  Promotion promotion;
-  const Tensor* model = nullptr;
-  for (const Tensor& t : tensors) {
-    if (t.dim() == 0) fail("cat: expected tensors with at least one dimension, got a 0-d tensor");
-    promotion.add(t);
-    if (!model && !is_legacy_empty(t)) model = &t;
-  }
-  if (!model) return Tensor::empty(Dims{0}, promotion.result());
-  const int64_t d = wrap_dim(call.op, dim, model->dim());
-  Dims sizes(model->sizes());
-  sizes[size_t(d)] = 0;
-  for (const Tensor& t : tensors) {
-    if (is_legacy_empty(t)) continue;
-    bool fits = t.dim() == model->dim();
-    for (int64_t k = 0; fits && k < t.dim(); ++k) fits = k == d || t.size(k) == model->size(k);
-    if (!fits) fail<ShapeError>("cat: expected shapes that match apart from dimension ", d, ", got ", show(model->sizes()), " and ", show(t.sizes()));
-    sizes[size_t(d)] += t.size(d);
-  }
-  // From here to the kernels, dimensions stand in memory order.
-  const MemoryOrder order = order_of(tensors, *model);
-  const Tensor joined = Tensor::empty(order.to_memory(sizes), promotion.result());
-  const int64_t axis = order.dim(d), inner = joined.stride(axis);
-  std::vector<Block> blocks;
-  int64_t at = 0;
-  for (const Tensor& t : tensors) {
-    if (is_legacy_empty(t) || t.numel() == 0) continue;
-    const Tensor part = order.to_memory(t);
-    const int64_t n = part.size(axis);
-    if (part.is_contiguous() && part.dtype() == joined.dtype()) blocks.push_back({part.raw(), at * inner, n * inner});
-    else copy_values(joined.alias(part.sizes(), joined.strides(), at * inner), part);
-    at += n;
-  }
-  if (!blocks.empty())
-    visit_bits(joined.item_size(), [&]<class T>(type_tag<T>) { join_blocks<T>(joined, blocks, joined.size(axis) * inner); });
-  const Tensor y = order.to_logical(joined);
-  if (autograd::needed(std::span<const Tensor>(tensors))) {
-    Dims extents;
-    for (const Tensor& t : tensors) extents.push_back(is_legacy_empty(t) ? -1 : t.size(d));
-    autograd::record("CatBackward", std::span(&y, 1), std::span<const Tensor>(tensors), [d, extents](const Tensor& g) {
-      Tensors grads;
-      int64_t at = 0;
-      for (int64_t n : extents) {
-        grads.push_back(n < 0 ? Tensor() : narrow(g, d, at, n));
-        at += std::max<int64_t>(n, 0);
-      }
-      return grads;
-    });
-  }
-  return y;
-}
-
-Tensor stack(const std::vector<Tensor>& tensors, int64_t dim) {
-  if (tensors.empty()) fail("stack: expected at least one tensor, got none");
-  const int64_t d = wrap_dim("stack", dim, tensors[0].dim() + 1);
-  std::vector<Tensor> lifted;
-  for (const Tensor& t : tensors) {
-    if (!same(t.sizes(), tensors[0].sizes())) fail<ShapeError>("stack: expected tensors of one shape, got ", show(tensors[0].sizes()), " and ", show(t.sizes()));
-    lifted.push_back(unsqueeze(t, d));
-  }
-  return cat(lifted, d);
-}
-
-// A list must fit memory before its first tensor is made.
-static void check_parts(const char* op, int64_t parts) {
-  if (uint64_t(parts) > available_memory() / sizeof(TensorImpl))
-    fail<OutOfMemoryError>(op, ": expected a number of parts that fits memory, got ", parts);
-}
-
-std::vector<Tensor> split_sizes(const Tensor& x, IntSpan sizes, int64_t dim) {
-  const int64_t d = wrap_dim("split", dim, x.dim());
-  int64_t total = 0;
-  for (int64_t n : sizes) total += n;
-  if (x.dim() == 0 || total != x.size(d)) fail<ShapeError>("split: expected sizes that add up to ", x.dim() ? x.size(d) : 0, " along dimension ", d, ", got ", show(sizes));
-  std::vector<Tensor> parts;
-  int64_t at = 0;
-  for (int64_t n : sizes) {
-    parts.push_back(narrow(x, d, at, n));
-    parts.back().impl()->sibling = true;
-    at += n;
-  }
-  return parts;
-}
-
-std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
-  const int64_t d = wrap_dim("unbind", dim, x.dim());
-  if (x.dim() == 0) fail<IndexError>("unbind: expected a tensor with dimensions, got a 0-d tensor");
-  check_parts("unbind", x.size(d));
-  std::vector<Tensor> parts;
-  for (int64_t i = 0; i < x.size(d); ++i) {
-    parts.push_back(select(x, d, i));
-    parts.back().impl()->sibling = true;
-  }
-  return parts;
-}
 
 namespace {
 
@@ -260,101 +113,6 @@ Tensor movedim(const Tensor& x, IntSpan source, IntSpan destination) {
 }
 
 namespace {
-
-std::vector<Tensor> split(const Tensor& x, int64_t size, int64_t dim) {
-  const int64_t d = wrap_dim("split", dim, x.dim());
-  if (x.dim() == 0) fail("split: expected a tensor with dimensions, got a 0-d tensor");
-  const int64_t n = x.size(d);
-  if (size < 0 || (size == 0 && n > 0)) fail("split: expected a positive split size, got ", size);
-  check_parts("split", size ? n / size : 0);
-  Dims sizes;
-  for (int64_t at = 0; at < n || sizes.empty(); at += size) sizes.push_back(std::min(size, n - at));
-  return split_sizes(x, sizes, d);
-}
-
-std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
-  const int64_t d = wrap_dim("chunk", dim, x.dim());
-  if (chunks <= 0) fail("chunk: expected a positive number of chunks, got ", chunks);
-  if (x.dim() == 0) fail("chunk: expected a tensor with dimensions, got a 0-d tensor");
-  const int64_t n = x.size(d);
-  if (n == 0) check_parts("chunk", chunks);
-  if (n == 0) return split_sizes(x, Dims(size_t(chunks), 0), d);
-  return split(x, (n + chunks - 1) / chunks, d);
-}
-
-// cat's own out= form: a dtype that cannot hold the result is a TypeError, as in PyTorch.
-Tensor cat_into(const std::vector<Tensor>& tensors, int64_t dim, const Out& out) {
-  const Tensor y = cat(tensors, dim);
-  if (out.fresh()) return y;
-  if (!can_cast(y.dtype(), out.target.dtype())) fail<TypeError>("cat: expected out= of a dtype that can hold ", y.dtype(), ", got ", out.target.dtype());
-  if (autograd::needed(y)) fail("cat: expected tensors that require no gradient with out=, got one that does");
-  resize_output("cat", out.target, y.sizes());
-  return copy_(out.target, y);
-}
-
-// n parts as even as possible (the first ones larger), or parts between the given indices.
-std::vector<Tensor> tensor_split(const Tensor& x, int64_t sections, int64_t dim) {
-  const int64_t d = wrap_dim("tensor_split", dim, x.dim());
-  if (sections <= 0) fail("tensor_split: expected a positive number of sections, got ", sections);
-  check_parts("tensor_split", sections);
-  Dims sizes;
-  for (int64_t i = 0; i < sections; ++i) sizes.push_back(x.size(d) / sections + (i < x.size(d) % sections));
-  return split_sizes(x, sizes, d);
-}
-std::vector<Tensor> tensor_split_at(const Tensor& x, IntSpan indices, int64_t dim) {
-  const int64_t d = wrap_dim("tensor_split", dim, x.dim());
-  std::vector<Tensor> parts;
-  int64_t from = 0;
-  for (int64_t i : indices) {
-    parts.push_back(slice(x, d, from, i));
-    from = i;
-  }
-  parts.push_back(slice(x, d, from, std::nullopt));
-  return parts;
-}
-// The dimension that hsplit, vsplit and dsplit cut, of tensors that have it.
-int64_t split_dim(const char* op, const Tensor& x) {
-  const int64_t least = op[0] == 'h' ? 1 : op[0] == 'v' ? 2 : 3;
-  if (x.dim() < least) fail(op, ": expected a tensor of at least ", least, " dimensions, got ", x);
-  return op[0] == 'h' ? x.dim() > 1 : least == 2 ? 0 : 2;
-}
-std::vector<Tensor> split_evenly(const char* op, const Tensor& x, int64_t sections) {
-  const int64_t d = split_dim(op, x);
-  if (sections < 1 || x.size(d) % sections)
-    fail(op, ": expected a number of sections that divides dimension ", d, " of size ", x.size(d), ", got ", sections);
-  return tensor_split(x, sections, d);
-}
-std::vector<Tensor> hsplit(const Tensor& x, int64_t sections) { return split_evenly("hsplit", x, sections); }
-std::vector<Tensor> vsplit(const Tensor& x, int64_t sections) { return split_evenly("vsplit", x, sections); }
-std::vector<Tensor> dsplit(const Tensor& x, int64_t sections) { return split_evenly("dsplit", x, sections); }
-std::vector<Tensor> hsplit_at(const Tensor& x, IntSpan indices) { return tensor_split_at(x, indices, split_dim("hsplit", x)); }
-std::vector<Tensor> vsplit_at(const Tensor& x, IntSpan indices) { return tensor_split_at(x, indices, split_dim("vsplit", x)); }
-std::vector<Tensor> dsplit_at(const Tensor& x, IntSpan indices) { return tensor_split_at(x, indices, split_dim("dsplit", x)); }
-
-Tensor at_least(const Tensor& x, int64_t dims) {
-  if (x.dim() >= dims) return x;
-  if (x.dim() == 0) return reshape(x, Dims(size_t(dims), 1));
-  if (x.dim() == 1 && dims == 2) return unsqueeze(x, 0);
-  if (x.dim() == 1) return unsqueeze(unsqueeze(x, 0), 2);
-  return unsqueeze(x, 2);
-}
-template <int kDims> Tensor atleast(const Tensor& x) { return at_least(x, kDims); }
-std::vector<Tensor> lift_all(const std::vector<Tensor>& tensors, int64_t dims) {
-  std::vector<Tensor> lifted;
-  for (const Tensor& t : tensors) lifted.push_back(at_least(t, dims));
-  return lifted;
-}
-Tensor hstack(const std::vector<Tensor>& tensors) {
-  if (tensors.empty()) fail("hstack: expected at least one tensor, got none");
-  return cat(lift_all(tensors, 1), tensors[0].dim() <= 1 ? 0 : 1);
-}
-Tensor vstack(const std::vector<Tensor>& tensors) { return cat(lift_all(tensors, 2), 0); }
-Tensor dstack(const std::vector<Tensor>& tensors) { return cat(lift_all(tensors, 3), 2); }
-Tensor column_stack(const std::vector<Tensor>& tensors) {
-  std::vector<Tensor> columns;
-  for (const Tensor& t : tensors) columns.push_back(t.dim() <= 1 ? reshape(t, Dims{t.numel(), 1}) : t);
-  return cat(columns, 1);
-}
 
 Tensor fliplr(const Tensor& x) {
   if (x.dim() < 2) fail("fliplr: expected at least 2 dimensions, got ", x);
@@ -562,63 +320,104 @@ Tensor adjoint(const Tensor& x) {
 constexpr int kBoth = kFunction | kMethod;
 
 const Operator ops[] = {
-    {&select_scatter, "select_scatter(Tensor input, Tensor src, int dim, int index) -> Tensor", kBoth, "A copy with src as one index along dim."},
-    {&slice_scatter, "slice_scatter(Tensor input, Tensor src, int dim=0, int? start=None, int? end=None, int step=1) -> Tensor", kBoth | kOut, "A copy with src as a slice along dim."},
-    {&diagonal_scatter, "diagonal_scatter(Tensor input, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor", kBoth, "A copy with src on the diagonal."},
-    {&fill_diagonal_, "fill_diagonal_(Tensor input, Scalar fill_value, bool wrap=False) -> Tensor", kMethod, "Fills the main diagonal."},
-    {&adjoint, "adjoint(Tensor input) -> Tensor", kBoth, "The last two dimensions swapped (real numbers are their own conjugates)."},
-    {&cat_into, "cat(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "The tensors joined along dim."},
-    {&cat_into, "concat(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Alias of cat."},
-    {&cat_into, "concatenate(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Alias of cat."},
-    {&stack, "stack(Tensor[] tensors, int dim=0) -> Tensor", kFunction | kOut, "Tensors of one shape joined along a new dimension."},
-    {&hstack, "hstack(Tensor[] tensors) -> Tensor", kFunction | kOut, "The tensors joined along columns."},
-    {&vstack, "vstack(Tensor[] tensors) -> Tensor", kFunction | kOut, "The tensors joined along rows."},
-    {&vstack, "row_stack(Tensor[] tensors) -> Tensor", kFunction | kOut, "Alias of vstack."},
-    {&dstack, "dstack(Tensor[] tensors) -> Tensor", kFunction | kOut, "The tensors joined along the third dimension."},
-    {&column_stack, "column_stack(Tensor[] tensors) -> Tensor", kFunction | kOut, "Vectors as columns of a matrix."},
-    {&split, "split(Tensor input, int split_size_or_sections, int dim=0) -> Tensor[]", kBoth, "Views of split_size indices each (the last may be shorter), or of the given sizes."},
-    {&split_sizes, "split(Tensor input, int[] split_size_or_sections, int dim=0) -> Tensor[]", kBoth, ""},
-    {&split_sizes, "split_with_sizes(Tensor input, int[] split_sizes, int dim=0) -> Tensor[]", kBoth, "Views of the given sizes."},
-    {&chunk, "chunk(Tensor input, int chunks, int dim=0) -> Tensor[]", kBoth, "At most `chunks` views of equal size, the last perhaps shorter."},
-    {&tensor_split, "tensor_split(Tensor input, int indices_or_sections, int dim=0) -> Tensor[]", kBoth, "Parts as even as possible, or the parts between indices."},
-    {&tensor_split_at, "tensor_split(Tensor input, int[] indices_or_sections, int dim=0) -> Tensor[]", kBoth, ""},
-    {&hsplit, "hsplit(Tensor input, int sections) -> Tensor[]", kBoth, "tensor_split along columns."},
-    {&hsplit_at, "hsplit(Tensor input, int[] indices) -> Tensor[]", kBoth, ""},
-    {&vsplit, "vsplit(Tensor input, int sections) -> Tensor[]", kBoth, "tensor_split along rows."},
-    {&vsplit_at, "vsplit(Tensor input, int[] indices) -> Tensor[]", kBoth, ""},
-    {&dsplit, "dsplit(Tensor input, int sections) -> Tensor[]", kBoth, "tensor_split along the third dimension."},
-    {&dsplit_at, "dsplit(Tensor input, int[] indices) -> Tensor[]", kBoth, ""},
-    {&unbind, "unbind(Tensor input, int dim=0) -> Tensor[]", kBoth, "A view for each index along dim."},
-    {&flip, "flip(Tensor input, int[] dims) -> Tensor", kBoth, "A copy with the given dimensions reversed."},
-    {&fliplr, "fliplr(Tensor input) -> Tensor", kBoth, "A copy with columns reversed."},
-    {&flipud, "flipud(Tensor input) -> Tensor", kBoth, "A copy with rows reversed."},
-    {&rot90, "rot90(Tensor input, int k=1, int[] dims=[0, 1]) -> Tensor", kBoth, "A copy turned k quarters in the plane of two dimensions."},
-    {&roll, "roll(Tensor input, int[] shifts, int[]? dims=[]) -> Tensor", kBoth, "A copy shifted along dims, what leaves at the end coming in at the start."},
-    {&repeat, "repeat(Tensor input, int[] repeats) -> Tensor", kMethod, "The tensor repeated along each dimension."},
-    {&tile, "tile(Tensor input, int[] dims) -> Tensor", kBoth, "The tensor repeated along each dimension; missing dims repeat once."},
-    {&repeat_interleave, "repeat_interleave(Tensor input, int repeats, int? dim=None, *, int? output_size=None) -> Tensor", kBoth, "Each index along dim repeated in place."},
+    {&select_scatter, "select_scatter(Tensor input, Tensor src, int dim, int index) -> Tensor", kBoth,
+     "A copy with src as one index along dim.\n"
+     ">>> pydl.select_scatter(pydl.zeros(2, 2), pydl.tensor([1.0, 2.0]), dim=0, index=1)\n"
+     "tensor([[0., 0.],\n        [1., 2.]])"},
+    {&slice_scatter,
+     "slice_scatter(Tensor input, Tensor src, int dim=0, int? start=None, int? end=None, int step=1) -> Tensor",
+     kBoth | kOut, "A copy with src as a slice along dim.\n"
+     ">>> pydl.slice_scatter(pydl.zeros(4), pydl.tensor([1.0, 2.0]), start=1, end=3)\ntensor([0., 1., 2., 0.])"},
+    {&diagonal_scatter, "diagonal_scatter(Tensor input, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor",
+     kBoth, "A copy with src on the diagonal.\n"
+     ">>> pydl.diagonal_scatter(pydl.zeros(2, 2), pydl.tensor([1.0, 2.0]))\ntensor([[1., 0.],\n        [0., 2.]])"},
+    {&fill_diagonal_, "fill_diagonal_(Tensor input, Scalar fill_value, bool wrap=False) -> Tensor", kMethod,
+     "Fills the main diagonal.\n"
+     ">>> pydl.zeros(2, 2).fill_diagonal_(5)\ntensor([[5., 0.],\n        [0., 5.]])"},
+    {&adjoint, "adjoint(Tensor input) -> Tensor", kBoth,
+     "The last two dimensions swapped (real numbers are their own conjugates).\n"
+     ">>> pydl.adjoint(pydl.tensor([[1, 2], [3, 4]]))\ntensor([[1, 3],\n        [2, 4]])"},
+    {&flip, "flip(Tensor input, int[] dims) -> Tensor", kBoth,
+     "A copy with the given dimensions reversed.\n"
+     ">>> pydl.flip(pydl.tensor([[1, 2], [3, 4]]), dims=[0, 1])\ntensor([[4, 3],\n        [2, 1]])"},
+    {&fliplr, "fliplr(Tensor input) -> Tensor", kBoth,
+     "A copy with columns reversed.\n"
+     ">>> pydl.fliplr(pydl.tensor([[1, 2], [3, 4]]))\ntensor([[2, 1],\n        [4, 3]])"},
+    {&flipud, "flipud(Tensor input) -> Tensor", kBoth,
+     "A copy with rows reversed.\n"
+     ">>> pydl.flipud(pydl.tensor([[1, 2], [3, 4]]))\ntensor([[3, 4],\n        [1, 2]])"},
+    {&rot90, "rot90(Tensor input, int k=1, int[] dims=[0, 1]) -> Tensor", kBoth,
+     "A copy turned k quarters in the plane of two dimensions.\n"
+     ">>> pydl.rot90(pydl.tensor([[1, 2], [3, 4]]))\ntensor([[2, 4],\n        [1, 3]])"},
+    {&roll, "roll(Tensor input, int[] shifts, int[]? dims=[]) -> Tensor", kBoth,
+     "A copy shifted along dims, what leaves at the end coming in at the start.\n"
+     ">>> pydl.roll(pydl.tensor([1, 2, 3, 4]), 1)\ntensor([4, 1, 2, 3])"},
+    {&repeat, "repeat(Tensor input, int[] repeats) -> Tensor", kMethod,
+     "The tensor repeated along each dimension.\n"
+     ">>> pydl.tensor([1, 2]).repeat(2, 2)\ntensor([[1, 2, 1, 2],\n        [1, 2, 1, 2]])"},
+    {&tile, "tile(Tensor input, int[] dims) -> Tensor", kBoth,
+     "The tensor repeated along each dimension; missing dims repeat once.\n"
+     ">>> pydl.tile(pydl.tensor([[1, 2], [3, 4]]), [2])\ntensor([[1, 2, 1, 2],\n        [3, 4, 3, 4]])"},
+    {&repeat_interleave,
+     "repeat_interleave(Tensor input, int repeats, int? dim=None, *, int? output_size=None) -> Tensor", kBoth,
+     "Each index along dim repeated in place.\n"
+     ">>> pydl.repeat_interleave(pydl.tensor([1, 2]), 2)\ntensor([1, 1, 2, 2])\n"
+     ">>> pydl.repeat_interleave(pydl.tensor([1, 2]), pydl.tensor([1, 3]))\ntensor([1, 2, 2, 2])"},
     {&repeat_interleave_each, "repeat_interleave(Tensor input, Tensor repeats, int? dim=None, *, int? output_size=None) -> Tensor", kBoth, ""},
-    {&movedim_one, "movedim(Tensor input, int source, int destination) -> Tensor", kBoth, "A view with dimensions moved; the others keep their order."},
+    {&movedim_one, "movedim(Tensor input, int source, int destination) -> Tensor", kBoth,
+     "A view with dimensions moved; the others keep their order.\n"
+     ">>> pydl.movedim(pydl.zeros(2, 3, 4), 0, -1).shape\npydl.Size([3, 4, 2])"},
     {&movedim, "movedim(Tensor input, int[] source, int[] destination) -> Tensor", kBoth, ""},
-    {&movedim_one, "moveaxis(Tensor input, int source, int destination) -> Tensor", kBoth, "Alias of movedim."},
+    {&movedim_one, "moveaxis(Tensor input, int source, int destination) -> Tensor", kBoth,
+     "Alias of movedim.\n"
+     ">>> pydl.moveaxis(pydl.zeros(2, 3, 4), 0, -1).shape\npydl.Size([3, 4, 2])"},
     {&movedim, "moveaxis(Tensor input, int[] source, int[] destination) -> Tensor", kBoth, ""},
-    {&ravel, "ravel(Tensor input) -> Tensor", kBoth, "The elements as a vector."},
-    {&unflatten, "unflatten(Tensor input, int dim, int[] sizes) -> Tensor", kBoth, "One dimension viewed as several."},
-    {&broadcast_to, "broadcast_to(Tensor input, int[] size) -> Tensor", kBoth, "expand(size)."},
-    {&broadcast_tensors, "broadcast_tensors(Tensor[] tensors) -> Tensor[]", kFunction, "Views of one common shape."},
-    {&meshgrid, "meshgrid(Tensor[] tensors, *, str? indexing=None) -> Tensor[]", kFunction, "Coordinate grids of vectors, rows first ('ij') or columns first ('xy')."},
-    {&expand_as, "expand_as(Tensor input, Tensor other) -> Tensor", kMethod, "expand to the shape of other."},
-    {&view_as, "view_as(Tensor input, Tensor other) -> Tensor", kMethod, "view with the shape of other."},
-    {&reshape_as, "reshape_as(Tensor input, Tensor other) -> Tensor", kMethod, "reshape to the shape of other."},
-    {&atleast<1>, "atleast_1d(Tensor input) -> Tensor", kFunction, "The tensor with at least one dimension."},
-    {&atleast<2>, "atleast_2d(Tensor input) -> Tensor", kFunction, "The tensor with at least two dimensions."},
-    {&atleast<3>, "atleast_3d(Tensor input) -> Tensor", kFunction, "The tensor with at least three dimensions."},
-    {&triangle<true>, "tril(Tensor input, int diagonal=0) -> Tensor", kBoth | kInplace | kOut, "The lower triangle, zeros above the diagonal."},
-    {&triangle<false>, "triu(Tensor input, int diagonal=0) -> Tensor", kBoth | kInplace | kOut, "The upper triangle, zeros below the diagonal."},
-    {&diag, "diag(Tensor input, int diagonal=0) -> Tensor", kBoth | kOut, "A matrix with the vector on a diagonal, or the diagonal of a matrix."},
-    {&diag_embed, "diag_embed(Tensor input, int offset=0, int dim1=-2, int dim2=-1) -> Tensor", kBoth, "Matrices with the last dimension on a diagonal."},
-    {&diagflat, "diagflat(Tensor input, int offset=0) -> Tensor", kBoth, "A matrix with all elements on a diagonal."},
-    {&trace, "trace(Tensor input) -> Tensor", kBoth, "The sum of a matrix's diagonal."},
+    {&ravel, "ravel(Tensor input) -> Tensor", kBoth,
+     "The elements as a vector.\n"
+     ">>> pydl.ravel(pydl.tensor([[1, 2], [3, 4]]))\ntensor([1, 2, 3, 4])"},
+    {&unflatten, "unflatten(Tensor input, int dim, int[] sizes) -> Tensor", kBoth,
+     "One dimension viewed as several.\n"
+     ">>> pydl.unflatten(pydl.zeros(6, 5), 0, [2, 3]).shape\npydl.Size([2, 3, 5])"},
+    {&broadcast_to, "broadcast_to(Tensor input, int[] size) -> Tensor", kBoth,
+     "expand(size).\n"
+     ">>> pydl.broadcast_to(pydl.tensor([1, 2]), [2, 2])\ntensor([[1, 2],\n        [1, 2]])"},
+    {&broadcast_tensors, "broadcast_tensors(Tensor[] tensors) -> Tensor[]", kFunction,
+     "Views of one common shape.\n"
+     ">>> a, b = pydl.broadcast_tensors(pydl.zeros(3, 1), pydl.zeros(2))\n"
+     ">>> a.shape, b.shape\n(pydl.Size([3, 2]), pydl.Size([3, 2]))"},
+    {&meshgrid, "meshgrid(Tensor[] tensors, *, str? indexing=None) -> Tensor[]", kFunction,
+     "Coordinate grids of vectors, rows first ('ij') or columns first ('xy').\n"
+     ">>> [g.tolist() for g in pydl.meshgrid(pydl.tensor([1, 2]), pydl.tensor([3, 4]), indexing='ij')]\n"
+     "[[[1, 1], [2, 2]], [[3, 4], [3, 4]]]"},
+    {&expand_as, "expand_as(Tensor input, Tensor other) -> Tensor", kMethod,
+     "expand to the shape of other.\n"
+     ">>> pydl.tensor([1, 2]).expand_as(pydl.zeros(2, 2))\ntensor([[1, 2],\n        [1, 2]])"},
+    {&view_as, "view_as(Tensor input, Tensor other) -> Tensor", kMethod,
+     "view with the shape of other.\n"
+     ">>> pydl.tensor([1, 2, 3, 4]).view_as(pydl.zeros(2, 2))\ntensor([[1, 2],\n        [3, 4]])"},
+    {&reshape_as, "reshape_as(Tensor input, Tensor other) -> Tensor", kMethod,
+     "reshape to the shape of other.\n"
+     ">>> pydl.tensor([1, 2, 3, 4]).reshape_as(pydl.zeros(2, 2))\ntensor([[1, 2],\n        [3, 4]])"},
+    {&triangle<true>, "tril(Tensor input, int diagonal=0) -> Tensor", kBoth | kInplace | kOut,
+     "The lower triangle, zeros above the diagonal.\n"
+     ">>> pydl.tril(pydl.ones(3, 3))\ntensor([[1., 0., 0.],\n        [1., 1., 0.],\n        [1., 1., 1.]])"},
+    {&triangle<false>, "triu(Tensor input, int diagonal=0) -> Tensor", kBoth | kInplace | kOut,
+     "The upper triangle, zeros below the diagonal.\n"
+     ">>> pydl.triu(pydl.ones(3, 3), diagonal=1)\n"
+     "tensor([[0., 1., 1.],\n        [0., 0., 1.],\n        [0., 0., 0.]])"},
+    {&diag, "diag(Tensor input, int diagonal=0) -> Tensor", kBoth | kOut,
+     "A matrix with the vector on a diagonal, or the diagonal of a matrix.\n"
+     ">>> pydl.diag(pydl.tensor([1, 2]))\ntensor([[1, 0],\n        [0, 2]])\n"
+     ">>> pydl.diag(pydl.tensor([[1, 2], [3, 4]]))\ntensor([1, 4])"},
+    {&diag_embed, "diag_embed(Tensor input, int offset=0, int dim1=-2, int dim2=-1) -> Tensor", kBoth,
+     "Matrices with the last dimension on a diagonal.\n"
+     ">>> pydl.diag_embed(pydl.tensor([1, 2]), offset=1)\ntensor([[0, 1, 0],\n        [0, 0, 2],\n        [0, 0, 0]])"},
+    {&diagflat, "diagflat(Tensor input, int offset=0) -> Tensor", kBoth,
+     "A matrix with all elements on a diagonal.\n"
+     ">>> pydl.diagflat(pydl.tensor([[1, 2]]))\ntensor([[1, 0],\n        [0, 2]])"},
+    {&trace, "trace(Tensor input) -> Tensor", kBoth,
+     "The sum of a matrix's diagonal.\n"
+     ">>> pydl.trace(pydl.tensor([[1, 2], [3, 4]]))\ntensor(5)"},
 };
 
 }  // namespace

@@ -107,9 +107,13 @@ namespace {
 
 const Operator ops[] = {
     {&softmax, "softmax(Tensor input, int dim, ScalarType? dtype=None) -> Tensor", kFunction | kMethod | kNN | kOut,
-     "exp(input) / sum(exp(input)) along dim, without overflow."},
+     "exp(input) / sum(exp(input)) along dim, without overflow.\n"
+     ">>> pydl.softmax(pydl.tensor([[0.0, 1.0], [2.0, 2.0]]), dim=1)\ntensor([[0.2689, 0.7311],\n"
+     "        [0.5000, 0.5000]])"},
     {&log_softmax, "log_softmax(Tensor input, int dim, ScalarType? dtype=None) -> Tensor", kFunction | kMethod | kNN | kOut,
-     "log(softmax(input)) along dim, accurate for small probabilities."},
+     "log(softmax(input)) along dim, accurate for small probabilities.\n"
+     ">>> pydl.log_softmax(pydl.tensor([[0.0, 1.0], [2.0, 2.0]]), dim=1)\ntensor([[-1.3133, -0.3133],\n"
+     "        [-0.6931, -0.6931]])"},
 };
 
 }  // namespace

@@ -389,31 +389,67 @@ constexpr int kBoth = kFunction | kMethod;
 
 
 const Operator ops[] = {
-    {&sort, "sort(Tensor input, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)", kBoth, "Values in order along dim, stably, and where they were. NaN sorts last."},
+    {&sort, "sort(Tensor input, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)", kBoth,
+     "Values in order along dim, stably, and where they were. NaN sorts last.\n"
+     ">>> values, indices = pydl.sort(pydl.tensor([3, 1, 2]), descending=True)\n"
+     ">>> values, indices\n(tensor([3, 2, 1]), tensor([0, 2, 1]))"},
     {&sort_stable, "sort(Tensor input, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)", kBoth, ""},
     {&argsort_stable, "argsort(Tensor input, *, bool stable, int dim=-1, bool descending=False) -> Tensor", kBoth | kOut | kNoGrad, ""},
-    {&argsort, "argsort(Tensor input, int dim=-1, bool descending=False) -> Tensor", kBoth | kNoGrad, "The indices that sort along dim; always stable."},
-    {&msort, "msort(Tensor input) -> Tensor", kBoth | kOut, "Sorted along the first dimension."},
-    {&topk, "topk(Tensor input, int k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)", kBoth, "The k largest or smallest along dim."},
-    {&kthvalue, "kthvalue(Tensor input, int k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth, "The k-th smallest along dim, counted from 1."},
-    {&median_all, "median(Tensor input) -> Tensor", kBoth, "The lower median of all elements, or (values, indices) along dim."},
+    {&argsort, "argsort(Tensor input, int dim=-1, bool descending=False) -> Tensor", kBoth | kNoGrad,
+     "The indices that sort along dim; always stable.\n"
+     ">>> pydl.argsort(pydl.tensor([30, 10, 20]))\ntensor([1, 2, 0])"},
+    {&msort, "msort(Tensor input) -> Tensor", kBoth | kOut,
+     "Sorted along the first dimension.\n"
+     ">>> pydl.msort(pydl.tensor([[3, 1], [2, 4]]))\ntensor([[2, 1],\n        [3, 4]])"},
+    {&topk,
+     "topk(Tensor input, int k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)",
+     kBoth, "The k largest or smallest along dim.\n"
+     ">>> values, indices = pydl.topk(pydl.tensor([1, 5, 3, 4]), k=2)\n"
+     ">>> values, indices\n(tensor([5, 4]), tensor([1, 3]))"},
+    {&kthvalue, "kthvalue(Tensor input, int k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)",
+     kBoth, "The k-th smallest along dim, counted from 1.\n"
+     ">>> values, indices = pydl.kthvalue(pydl.tensor([30, 10, 20]), k=2)\n"
+     ">>> values, indices\n(tensor(20), tensor(2))"},
+    {&median_all, "median(Tensor input) -> Tensor", kBoth,
+     "The lower median of all elements, or (values, indices) along dim.\n"
+     ">>> pydl.median(pydl.tensor([4, 1, 3, 2]))\ntensor(2)\n"
+     ">>> pydl.median(pydl.tensor([[1, 9, 5], [6, 2, 4]]), dim=1).values\ntensor([5, 4])"},
     {&median_dim, "median(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth, ""},
-    {&nanmedian_all, "nanmedian(Tensor input) -> Tensor", kBoth, "median, NaN left out."},
+    {&nanmedian_all, "nanmedian(Tensor input) -> Tensor", kBoth,
+     "median, NaN left out.\n"
+     ">>> pydl.nanmedian(pydl.tensor([1.0, float('nan'), 3.0]))\ntensor(1.)"},
     {&nanmedian_dim, "nanmedian(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth, ""},
-    {&mode, "mode(Tensor input, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth, "The most frequent value along dim, the smallest of equally frequent ones."},
-    {&quantile, "quantile(Tensor input, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor", kBoth | kOut, "The q-th quantiles of each row along dim."},
+    {&mode, "mode(Tensor input, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", kBoth,
+     "The most frequent value along dim, the smallest of equally frequent ones.\n"
+     ">>> pydl.mode(pydl.tensor([2, 7, 7, 1])).values\ntensor(7)"},
+    {&quantile,
+     "quantile(Tensor input, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor",
+     kBoth | kOut, "The q-th quantiles of each row along dim.\n"
+     ">>> pydl.quantile(pydl.tensor([1.0, 2.0, 3.0, 4.0]), 0.5)\ntensor(2.5000)"},
     {&quantile_number, "quantile(Tensor input, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor", kBoth | kOut, ""},
-    {&nanquantile, "nanquantile(Tensor input, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor", kBoth | kOut, "quantile, NaN left out."},
+    {&nanquantile,
+     "nanquantile(Tensor input, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor",
+     kBoth | kOut, "quantile, NaN left out.\n"
+     ">>> pydl.nanquantile(pydl.tensor([1.0, float('nan'), 3.0]), 0.5)\ntensor(2.)"},
     {&nanquantile_number, "nanquantile(Tensor input, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor", kBoth | kOut, ""},
     {&unique_all, "_unique(Tensor input) -> (Tensor, Tensor, Tensor)", kFunction | kNoGrad | kSynchronizes, "Distinct values in order, inverse indices, counts."},
     {&unique_dim, "_unique_dim(Tensor input, int dim) -> (Tensor, Tensor, Tensor)", kFunction | kNoGrad | kSynchronizes, "Distinct slices in order, inverse indices, counts."},
     {&unique_consecutive_all, "_unique_consecutive(Tensor input) -> (Tensor, Tensor, Tensor)", kFunction | kNoGrad | kSynchronizes, "Runs of equal values, inverse indices, counts."},
     {&unique_consecutive_dim, "_unique_consecutive_dim(Tensor input, int dim) -> (Tensor, Tensor, Tensor)", kFunction | kNoGrad | kSynchronizes, "Runs of equal slices, inverse indices, counts."},
-    {&searchsorted, "searchsorted(Tensor sorted_sequence, Operand input, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor",
-     kFunction | kNoGrad | kOut, "Where values would go into sorted rows: before their equals, or behind them (right)."},
-    {&bucketize, "bucketize(Operand input, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor", kFunction | kNoGrad | kOut, "The bucket between boundaries that each value falls into."},
-    {&bincount, "bincount(Tensor input, Tensor? weights=None, int minlength=0) -> Tensor", kBoth | kNoGrad | kSynchronizes, "How often each integer occurs, or the sum of its weights."},
-    {&histc, "histc(Tensor input, int bins=100, Scalar min=0, Scalar max=0) -> Tensor", kBoth | kNoGrad | kOut, "Counts in equal bins over [min, max], or over the range of the data when both are 0."},
+    {&searchsorted, "searchsorted(Tensor sorted_sequence, Operand input, *, bool out_int32=False, "
+     "bool right=False, str? side=None, Tensor? sorter=None) -> Tensor", kFunction | kNoGrad | kOut,
+     "Where values would go into sorted rows: before their equals, or behind them (right).\n"
+     ">>> pydl.searchsorted(pydl.tensor([1, 3, 5]), pydl.tensor([0, 3, 9]))\ntensor([0, 1, 3])\n"
+     ">>> pydl.searchsorted(pydl.tensor([1, 3, 5]), pydl.tensor([0, 3, 9]), right=True)\ntensor([0, 2, 3])"},
+    {&bucketize, "bucketize(Operand input, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor",
+     kFunction | kNoGrad | kOut, "The bucket between boundaries that each value falls into.\n"
+     ">>> pydl.bucketize(pydl.tensor([2, 3, 9]), pydl.tensor([1, 3, 5]))\ntensor([1, 1, 3])"},
+    {&bincount, "bincount(Tensor input, Tensor? weights=None, int minlength=0) -> Tensor",
+     kBoth | kNoGrad | kSynchronizes, "How often each integer occurs, or the sum of its weights.\n"
+     ">>> pydl.bincount(pydl.tensor([0, 2, 2, 1, 2]))\ntensor([1, 1, 3])"},
+    {&histc, "histc(Tensor input, int bins=100, Scalar min=0, Scalar max=0) -> Tensor", kBoth | kNoGrad | kOut,
+     "Counts in equal bins over [min, max], or over the range of the data when both are 0.\n"
+     ">>> pydl.histc(pydl.tensor([1.0, 2.0, 1.0, 5.0]), bins=3, min=0, max=6)\ntensor([2., 1., 1.])"},
 };
 
 }  // namespace

@@ -7,9 +7,9 @@
 #include "ops/copy.h"
 #include "ops/creation.h"
 #include "ops/index.h"
+#include "ops/join.h"
 #include "ops/pointwise.h"
 #include "ops/promote.h"
-#include "ops/shape.h"
 #include "ops/view.h"
 #include "ops/workspace.h"
 
@@ -224,20 +224,32 @@ const Operator ops[] = {
      "A row-sparse tensor."},
     {&is_sparse, "_is_sparse(Tensor input) -> bool", kFunction | kNoGrad, "Is the tensor row-sparse?"},
     {&coalesce, "coalesce(Tensor input) -> Tensor", kQuery,
-     "A row-sparse tensor with ascending rows, each once; repeated ones are added up."},
+     "A row-sparse tensor with ascending rows, each once; repeated ones are added up.\n"
+     ">>> x = pydl.sparse_coo_tensor([[2, 0, 2]], [1.0, 2.0, 3.0], (4,)).coalesce()\n"
+     ">>> x.indices(), x.values()\n(tensor([[0, 2]]), tensor([2., 4.]))"},
     {&is_coalesced, "is_coalesced(Tensor input) -> bool", kQuery,
-     "Do the rows of a row-sparse tensor ascend, each once?"},
+     "Do the rows of a row-sparse tensor ascend, each once?\n"
+     ">>> x = pydl.sparse_coo_tensor([[2, 0, 2]], [1.0, 2.0, 3.0], (4,))\n"
+     ">>> x.is_coalesced(), x.coalesce().is_coalesced()\n(False, True)"},
     {&nnz, "_nnz(Tensor input) -> int", kQuery, "The number of rows that a row-sparse tensor holds."},
     {&sparse_dim, "sparse_dim(Tensor input) -> int", kQuery,
-     "The number of sparse dimensions: 1 of a row-sparse tensor, else 0."},
-    {&dense_dim, "dense_dim(Tensor input) -> int", kQuery, "The number of dense dimensions."},
+     "The number of sparse dimensions: 1 of a row-sparse tensor, else 0.\n"
+     ">>> pydl.sparse_coo_tensor([[2, 0]], [[1.0, 2.0], [3.0, 4.0]], (4, 2)).sparse_dim()\n1"},
+    {&dense_dim, "dense_dim(Tensor input) -> int", kQuery,
+     "The number of dense dimensions.\n"
+     ">>> pydl.sparse_coo_tensor([[2, 0]], [[1.0, 2.0], [3.0, 4.0]], (4, 2)).dense_dim()\n1"},
     {&raw_indices, "_indices(Tensor input) -> Tensor", kQuery,
      "The row numbers (1, n) of a row-sparse tensor, as they are."},
     {&raw_values, "_values(Tensor input) -> Tensor", kQuery, "The rows (n, ...) of a row-sparse tensor, as they are."},
-    {&indices, "indices(Tensor input) -> Tensor", kQuery, "The row numbers (1, n) of a coalesced tensor."},
-    {&values, "values(Tensor input) -> Tensor", kQuery, "The rows (n, ...) of a coalesced tensor."},
+    {&indices, "indices(Tensor input) -> Tensor", kQuery,
+     "The row numbers (1, n) of a coalesced tensor.\n"
+     ">>> pydl.sparse_coo_tensor([[2, 0]], [1.0, 2.0], (4,)).coalesce().indices()\ntensor([[0, 2]])"},
+    {&values, "values(Tensor input) -> Tensor", kQuery,
+     "The rows (n, ...) of a coalesced tensor.\n"
+     ">>> pydl.sparse_coo_tensor([[2, 0]], [1.0, 2.0], (4,)).coalesce().values()\ntensor([2., 1.])"},
     {&to_dense_op, "to_dense(Tensor input, ScalarType? dtype=None) -> Tensor", kMethod,
-     "A dense tensor with the values of a row-sparse one; a dense one itself."},
+     "A dense tensor with the values of a row-sparse one; a dense one itself.\n"
+     ">>> pydl.sparse_coo_tensor([[2, 0]], [1.0, 2.0], (4,)).to_dense()\ntensor([2., 0., 1., 0.])"},
 };
 
 }  // namespace

@@ -361,35 +361,71 @@ Tensor numpy_t(const Tensor& x) {
 }
 
 const Operator ops[] = {
-    {&as_strided, "as_strided(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor", kFunction | kMethod,
-     "A view with the given size, stride and storage offset, in elements."},
-    {&view, "view(Tensor input, int[] size) -> Tensor", kMethod, "The same memory in another shape; one size may be -1. Or the same bytes as another dtype."},
+    {&as_strided, "as_strided(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor",
+     kFunction | kMethod,
+     "A view with the given size, stride and storage offset, in elements.\n"
+     ">>> pydl.as_strided(pydl.arange(4), size=(3, 2), stride=(1, 1))\n"
+     "tensor([[0, 1],\n        [1, 2],\n        [2, 3]])"},
+    {&view, "view(Tensor input, int[] size) -> Tensor", kMethod,
+     "The same memory in another shape; one size may be -1. Or the same bytes as another dtype.\n"
+     ">>> pydl.arange(6).view(2, -1)\ntensor([[0, 1, 2],\n        [3, 4, 5]])\n"
+     ">>> pydl.tensor([1.0]).view(pydl.int32)\ntensor([1065353216], dtype=pydl.int32)"},
     {&view_bits, "view(Tensor input, ScalarType dtype) -> Tensor", kMethod, ""},
     {&reshape, "reshape(Tensor input, int[] shape) -> Tensor", kFunction | kMethod,
-     "The values in another shape: a view where strides allow it, else a copy."},
-    {&permute, "permute(Tensor input, int[] dims) -> Tensor", kFunction | kMethod, "A view with the dimensions in the given order."},
-    {&transpose, "transpose(Tensor input, int dim0, int dim1) -> Tensor", kFunction | kMethod, "A view with two dimensions swapped."},
-    {&transpose, "swapaxes(Tensor input, int axis0, int axis1) -> Tensor", kFunction | kMethod, "Alias of transpose."},
-    {&transpose, "swapdims(Tensor input, int dim0, int dim1) -> Tensor", kFunction | kMethod, "Alias of transpose."},
-    {&t, "t(Tensor input) -> Tensor", kFunction | kMethod, "The transpose of a matrix; vectors as they are."},
-    {&numpy_t, "numpy_T(Tensor input) -> Tensor", kMethod, "All dimensions in reverse order: the T attribute."},
+     "The values in another shape: a view where strides allow it, else a copy.\n"
+     ">>> pydl.reshape(pydl.arange(6), (2, -1))\ntensor([[0, 1, 2],\n        [3, 4, 5]])"},
+    {&permute, "permute(Tensor input, int[] dims) -> Tensor", kFunction | kMethod,
+     "A view with the dimensions in the given order.\n"
+     ">>> pydl.permute(pydl.zeros(2, 3, 5), (2, 0, 1)).shape\npydl.Size([5, 2, 3])"},
+    {&transpose, "transpose(Tensor input, int dim0, int dim1) -> Tensor", kFunction | kMethod,
+     "A view with two dimensions swapped.\n"
+     ">>> pydl.transpose(pydl.tensor([[1, 2, 3], [4, 5, 6]]), 0, 1)\n"
+     "tensor([[1, 4],\n        [2, 5],\n        [3, 6]])"},
+    {&transpose, "swapaxes(Tensor input, int axis0, int axis1) -> Tensor", kFunction | kMethod,
+     "Alias of transpose.\n"
+     ">>> pydl.swapaxes(pydl.zeros(2, 3, 5), 0, 2).shape\npydl.Size([5, 3, 2])"},
+    {&transpose, "swapdims(Tensor input, int dim0, int dim1) -> Tensor", kFunction | kMethod,
+     "Alias of transpose.\n"
+     ">>> pydl.swapdims(pydl.zeros(2, 3, 5), 0, 2).shape\npydl.Size([5, 3, 2])"},
+    {&t, "t(Tensor input) -> Tensor", kFunction | kMethod,
+     "The transpose of a matrix; vectors as they are.\n"
+     ">>> pydl.t(pydl.tensor([[1, 2, 3], [4, 5, 6]]))\ntensor([[1, 4],\n        [2, 5],\n        [3, 6]])"},
+    {&numpy_t, "numpy_T(Tensor input) -> Tensor", kMethod,
+     "All dimensions in reverse order: the T attribute.\n"
+     ">>> pydl.zeros(2, 3, 5).numpy_T().shape\npydl.Size([5, 3, 2])"},
     {&expand, "expand(Tensor input, int[] size, *, bool implicit=False) -> Tensor", kMethod,
-     "A view that repeats dimensions of size 1 without copying; -1 keeps a size."},
+     "A view that repeats dimensions of size 1 without copying; -1 keeps a size.\n"
+     ">>> pydl.tensor([[1], [2]]).expand(-1, 3)\ntensor([[1, 1, 1],\n        [2, 2, 2]])"},
     {static_cast<Tensor (*)(const Tensor&)>(&squeeze), "squeeze(Tensor input) -> Tensor", kFunction | kMethod,
-     "A view without the dimensions of size 1, or without those named."},
+     "A view without the dimensions of size 1, or without those named.\n"
+     ">>> pydl.squeeze(pydl.zeros(1, 2, 1)).shape\npydl.Size([2])\n"
+     ">>> pydl.squeeze(pydl.zeros(1, 2, 1), dim=0).shape\npydl.Size([2, 1])"},
     {&squeeze_one, "squeeze(Tensor input, int dim) -> Tensor", kFunction | kMethod, ""},
     {static_cast<Tensor (*)(const Tensor&, IntSpan)>(&squeeze), "squeeze(Tensor input, int[] dim) -> Tensor", kFunction | kMethod, ""},
-    {&unsqueeze, "unsqueeze(Tensor input, int dim) -> Tensor", kFunction | kMethod, "A view with a dimension of size 1 inserted at dim."},
-    {static_cast<Tensor (*)(const Tensor&, int64_t, int64_t)>(&select), "select(Tensor input, int dim, int index) -> Tensor",
-     kFunction | kMethod, "A view of one index along dim."},
-    {&narrow, "narrow(Tensor input, int dim, int start, int length) -> Tensor", kFunction | kMethod, "A view of length indices along dim from start."},
+    {&unsqueeze, "unsqueeze(Tensor input, int dim) -> Tensor", kFunction | kMethod,
+     "A view with a dimension of size 1 inserted at dim.\n"
+     ">>> pydl.unsqueeze(pydl.tensor([1, 2]), dim=1)\ntensor([[1],\n        [2]])"},
+    {static_cast<Tensor (*)(const Tensor&, int64_t, int64_t)>(&select),
+     "select(Tensor input, int dim, int index) -> Tensor", kFunction | kMethod,
+     "A view of one index along dim.\n"
+     ">>> pydl.select(pydl.tensor([[1, 2], [3, 4]]), dim=1, index=0)\ntensor([1, 3])"},
+    {&narrow, "narrow(Tensor input, int dim, int start, int length) -> Tensor", kFunction | kMethod,
+     "A view of length indices along dim from start.\n"
+     ">>> pydl.narrow(pydl.arange(6), dim=0, start=2, length=3)\ntensor([2, 3, 4])"},
     {&diagonal, "diagonal(Tensor input, int offset=0, int dim1=0, int dim2=1) -> Tensor", kFunction | kMethod,
-     "A view of the diagonal over dim1 and dim2, as the last dimension."},
+     "A view of the diagonal over dim1 and dim2, as the last dimension.\n"
+     ">>> pydl.diagonal(pydl.tensor([[1, 2], [3, 4]]))\ntensor([1, 4])\n"
+     ">>> pydl.diagonal(pydl.tensor([[1, 2], [3, 4]]), offset=1)\ntensor([2])"},
     {&unfold, "unfold(Tensor input, int dimension, int size, int step) -> Tensor", kMethod,
-     "A view of all windows of `size` along dimension, `step` apart, as a new last dimension."},
+     "A view of all windows of `size` along dimension, `step` apart, as a new last dimension.\n"
+     ">>> pydl.arange(5).unfold(0, size=3, step=2)\ntensor([[0, 1, 2],\n        [2, 3, 4]])"},
     {&flatten, "flatten(Tensor input, int start_dim=0, int end_dim=-1) -> Tensor", kFunction | kMethod,
-     "The dimensions from start_dim to end_dim as one."},
-    {&detach, "detach(Tensor input) -> Tensor", kFunction | kMethod | kNoGrad, "The same memory outside the graph."},
+     "The dimensions from start_dim to end_dim as one.\n"
+     ">>> pydl.flatten(pydl.zeros(2, 3, 5), start_dim=1).shape\npydl.Size([2, 15])"},
+    {&detach, "detach(Tensor input) -> Tensor", kFunction | kMethod | kNoGrad,
+     "The same memory outside the graph.\n"
+     ">>> x = pydl.tensor([1.0, 2.0], requires_grad=True)\n"
+     ">>> pydl.detach(x)\ntensor([1., 2.])"},
 };
 
 }  // namespace

@@ -84,21 +84,45 @@ bool is_set_to(const Tensor& x, const Tensor& tensor) {
 
 const Operator ops[] = {
     {&resize_, "resize_(Tensor input, int[] size, *, MemoryFormat? memory_format=None) -> Tensor", kMethod,
-     "Another shape over this tensor's memory, which grows where it must; new elements are uninitialised."},
-    {&resize_as_, "resize_as_(Tensor input, Tensor the_template, *, MemoryFormat? memory_format=None) -> Tensor", kFunction | kMethod,
-     "resize_ to the shape of another tensor."},
-    {&set_, "set_(Tensor input, Tensor source) -> Tensor", kMethod, "The memory, shape and strides of source become this tensor's; without one it is empty."},
+     "Another shape over this tensor's memory, which grows where it must; new elements are uninitialised.\n"
+     ">>> pydl.arange(6).resize_(2, 2)\ntensor([[0, 1],\n        [2, 3]])"},
+    {&resize_as_, "resize_as_(Tensor input, Tensor the_template, *, MemoryFormat? memory_format=None) -> Tensor",
+     kFunction | kMethod,
+     "resize_ to the shape of another tensor.\n"
+     ">>> pydl.resize_as_(pydl.arange(6), pydl.zeros(2, 2))\ntensor([[0, 1],\n        [2, 3]])"},
+    {&set_, "set_(Tensor input, Tensor source) -> Tensor", kMethod,
+     "The memory, shape and strides of source become this tensor's; without one it is empty.\n"
+     ">>> pydl.tensor([1, 2]).set_(pydl.tensor([[3, 4]]))\ntensor([[3, 4]])\n"
+     ">>> pydl.tensor([1, 2]).set_()\ntensor([], dtype=pydl.int64)"},
     {&set_empty_, "set_(Tensor input) -> Tensor", kMethod, ""},
-    {&is_set_to, "is_set_to(Tensor input, Tensor tensor) -> bool", kMethod, "Do the two look at the same memory in the same way?"},
-    {&t_, "t_(Tensor input) -> Tensor", kMethod, "t, of this tensor itself."},
+    {&is_set_to, "is_set_to(Tensor input, Tensor tensor) -> bool", kMethod,
+     "Do the two look at the same memory in the same way?\n"
+     ">>> x = pydl.arange(4)\n"
+     ">>> x.is_set_to(x.detach()), x.is_set_to(x[:2])\n(True, False)"},
+    {&t_, "t_(Tensor input) -> Tensor", kMethod,
+     "t, of this tensor itself.\n"
+     ">>> pydl.tensor([[1, 2], [3, 4]]).t_()\ntensor([[1, 3],\n        [2, 4]])"},
     {&transpose_, "transpose_(Tensor input, int dim0, int dim1) -> Tensor", kMethod,
-     "transpose, of this tensor itself."},
-    {&transpose_, "swapaxes_(Tensor input, int axis0, int axis1) -> Tensor", kMethod, "Alias of transpose_."},
-    {&transpose_, "swapdims_(Tensor input, int dim0, int dim1) -> Tensor", kMethod, "Alias of transpose_."},
-    {&as_strided_, "as_strided_(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor", kFunction | kMethod,
-     "as_strided, of this tensor itself."},
-    {&unsqueeze_, "unsqueeze_(Tensor input, int dim) -> Tensor", kMethod, "unsqueeze, of this tensor itself."},
-    {&squeeze_, "squeeze_(Tensor input) -> Tensor", kMethod, "squeeze, of this tensor itself."},
+     "transpose, of this tensor itself.\n"
+     ">>> pydl.tensor([[1, 2], [3, 4]]).transpose_(0, 1)\ntensor([[1, 3],\n        [2, 4]])"},
+    {&transpose_, "swapaxes_(Tensor input, int axis0, int axis1) -> Tensor", kMethod,
+     "Alias of transpose_.\n"
+     ">>> pydl.zeros(2, 3, 5).swapaxes_(0, 2).shape\npydl.Size([5, 3, 2])"},
+    {&transpose_, "swapdims_(Tensor input, int dim0, int dim1) -> Tensor", kMethod,
+     "Alias of transpose_.\n"
+     ">>> pydl.zeros(2, 3, 5).swapdims_(0, 2).shape\npydl.Size([5, 3, 2])"},
+    {&as_strided_, "as_strided_(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor",
+     kFunction | kMethod,
+     "as_strided, of this tensor itself.\n"
+     ">>> pydl.as_strided_(pydl.arange(4), size=(3, 2), stride=(1, 1))\n"
+     "tensor([[0, 1],\n        [1, 2],\n        [2, 3]])"},
+    {&unsqueeze_, "unsqueeze_(Tensor input, int dim) -> Tensor", kMethod,
+     "unsqueeze, of this tensor itself.\n"
+     ">>> pydl.tensor([1, 2]).unsqueeze_(1)\ntensor([[1],\n        [2]])"},
+    {&squeeze_, "squeeze_(Tensor input) -> Tensor", kMethod,
+     "squeeze, of this tensor itself.\n"
+     ">>> pydl.zeros(1, 2, 1).squeeze_().shape\npydl.Size([2])\n"
+     ">>> pydl.zeros(1, 2, 1).squeeze_(0).shape\npydl.Size([2, 1])"},
     {&squeeze_dims_, "squeeze_(Tensor input, int[] dim) -> Tensor", kMethod, ""},
 };
 

@@ -10,6 +10,7 @@ import doctest
 import importlib
 import re
 from collections.abc import Iterator
+from functools import reduce
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -39,8 +40,21 @@ def module_name(path: Path) -> str:
     return ".".join([*parts[:-1], parts[-1].partition(".")[0]]).removesuffix(".__init__")
 
 
+def compiled_operators() -> Iterator[tuple[str, str]]:
+    """Where users find each operator of the compiled part, and the docstring there."""
+    spaces = {"pydl": pydl, "pydl.Tensor": pydl.Tensor, "pydl.nn.functional": pydl.nn.functional}
+    for name in sorted({operator["name"] for operator in pydl.operators() if not operator["name"].startswith("_")}):
+        for space, place in spaces.items():
+            found = reduce(lambda place, part: getattr(place, part, None), name.split("."), place)
+            if callable(found) and not (place is pydl and name.endswith("_")):  # pydl.scatter_ is scatter in place
+                yield f"{space}.{name}", found.__doc__ or ""
+                break
+
+
 def examples() -> Iterator[doctest.DocTest]:
     parser = doctest.DocTestParser()
+    for name, text in compiled_operators():
+        yield parser.get_doctest(text, {}, name, None, None)
     for path in sorted(PACKAGE.rglob("*.py")):
         for name, text, line in documented(ast.parse(path.read_text()), module_name(path)):
             yield parser.get_doctest(text, {}, name, str(path), line)
@@ -51,8 +65,12 @@ def examples() -> Iterator[doctest.DocTest]:
 EXAMPLES = [e for e in examples() if e.examples]
 
 
+def test_every_compiled_operator_has_an_example():
+    assert [name for name, text in compiled_operators() if "\n>>> " not in text and "\n    >>> " not in text] == []
+
+
 def test_examples_are_found():
-    assert len(EXAMPLES) > 400
+    assert len(EXAMPLES) > 800
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.name)

@@ -44,7 +44,12 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """min(max(0, x), 6)."""
+    """min(max(0, x), 6).
+
+    >>> import pydl
+    >>> pydl.nn.functional.relu6(pydl.tensor([-1.0, 2.0, 8.0]))
+    tensor([0., 2., 6.])
+    """
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
@@ -105,47 +110,92 @@ def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, traini
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2015)."""
+    """x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2015).
+
+    >>> import pydl
+    >>> pydl.nn.functional.elu(pydl.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
     return _nn.elu_(input, alpha) if inplace else _nn.elu(input, alpha)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """ELU with the scale and alpha that keep mean 0 and variance 1 (Klambauer et al. 2017)."""
+    """ELU with the scale and alpha that keep mean 0 and variance 1 (Klambauer et al. 2017).
+
+    >>> import pydl
+    >>> pydl.nn.functional.selu(pydl.tensor([-1.0, 2.0]))
+    tensor([-1.1113,  2.1014])
+    """
     return pydl.selu_(input) if inplace else pydl.selu(input)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)) (Barron 2017)."""
+    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)) (Barron 2017).
+
+    >>> import pydl
+    >>> pydl.nn.functional.celu(pydl.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
     return pydl.celu_(input, alpha) if inplace else pydl.celu(input, alpha)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * sigmoid(x)."""
+    """x * sigmoid(x).
+
+    >>> import pydl
+    >>> pydl.nn.functional.silu(pydl.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
     return _nn.silu_(input) if inplace else _nn.silu(input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * tanh(softplus(x)) (Misra 2019)."""
+    """x * tanh(softplus(x)) (Misra 2019).
+
+    >>> import pydl
+    >>> pydl.nn.functional.mish(pydl.tensor([-1.0, 2.0]))
+    tensor([-0.3034,  1.9440])
+    """
     return _nn.mish_(input) if inplace else _nn.mish(input)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """min(max(0, x + 3), 6) / 6."""
+    """min(max(0, x + 3), 6) / 6.
+
+    >>> import pydl
+    >>> pydl.nn.functional.hardsigmoid(pydl.tensor([-4.0, 0.0, 1.5]))
+    tensor([0.0000, 0.5000, 0.7500])
+    """
     return _nn.hardsigmoid_(input) if inplace else _nn.hardsigmoid(input)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * hardsigmoid(x) (Howard et al. 2019)."""
+    """x * hardsigmoid(x) (Howard et al. 2019).
+
+    >>> import pydl
+    >>> pydl.nn.functional.hardswish(pydl.tensor([-4.0, 1.0, 4.0]))
+    tensor([-0.0000, 0.6667, 4.0000])
+    """
     return _nn.hardswish_(input) if inplace else _nn.hardswish(input)
 
 
 def softsign(input: Tensor) -> Tensor:
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    >>> import pydl
+    >>> pydl.nn.functional.softsign(pydl.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
     return input / (input.abs() + 1)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    >>> import pydl
+    >>> pydl.nn.functional.tanhshrink(pydl.tensor([-1.0, 2.0]))
+    tensor([-0.2384,  1.0360])
+    """
     return input - input.tanh()
 
 
@@ -179,7 +229,12 @@ def log_softmax(
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: pydl.dtype | None = None) -> Tensor:
-    """softmax(-x)."""
+    """softmax(-x).
+
+    >>> import pydl
+    >>> pydl.nn.functional.softmin(pydl.tensor([0.0, 1.0]), dim=0)
+    tensor([0.7311, 0.2689])
+    """
     if dim is None:
         dim = _implicit_dim("softmin", input.dim(), _stacklevel)
     return softmax(-input, dim, dtype=dtype)
