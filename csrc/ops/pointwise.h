@@ -77,6 +77,7 @@ inline Tensor operator<(const Tensor& a, const Operand& b) { return lt(a, b); }
 inline Tensor operator<=(const Tensor& a, const Operand& b) { return le(a, b); }
 inline Tensor operator>(const Tensor& a, const Operand& b) { return gt(a, b); }
 inline Tensor operator>=(const Tensor& a, const Operand& b) { return ge(a, b); }
+inline Tensor operator==(const Tensor& a, const Tensor& b) { return eq(a, b); }
 inline Tensor operator==(const Tensor& a, const Operand& b) { return eq(a, b); }
 inline Tensor operator!=(const Tensor& a, const Operand& b) { return ne(a, b); }
 inline Tensor operator&(const Tensor& a, const Tensor& b) { return logical_and(a, b); }
