@@ -57,7 +57,7 @@ def run_case(case: Case, rounds: int, compete: Competitors = statements) -> Meas
         raise Disagreement(f"{case.name}: {type(raised).__name__}: {raised}") from raised
     if error:
         raise Disagreement(error)
-    return measure(case, competitors, rounds, machine.limit(case))
+    return measure(case, competitors, rounds, machine.limits(case))
 
 
 def run_group(

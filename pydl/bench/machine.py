@@ -24,7 +24,7 @@ class Limit:
     def timeit(self, number: int) -> float:
         return self.loop.run(number)
 
-    def estimate(self, samples: int = 3) -> float:
+    def estimate(self, samples: int = 5) -> float:
         """Seconds for one execution of the case: the best of several samples, which interference can only lengthen."""
         warm_up(self)
         number = executions(self, SAMPLE_SECONDS)
@@ -42,16 +42,18 @@ def memory_limit(size: float, stream: str) -> Limit:
     return min((Limit(loop, size / loop.amount) for loop in loops), key=Limit.estimate)
 
 
-def limit(case: Case) -> Limit | None:
-    """What the case cannot be faster than: its flops at the FMA peak or its bytes at the bandwidth of the cache level
-    where they fit, whichever takes longer; None if unknown."""
-    limits = []
+def limits(case: Case) -> list[Limit]:
+    """What the case cannot be faster than, as far as known.
+
+    Its flops at the FMA peak, and its bytes at the bandwidth of the cache level where they fit.
+    """
+    found = []
     if case.flops:
         loop = _core.fma_loop(getattr(pydl, case.dtype))
-        limits.append(Limit(loop, case.flops / loop.amount))
+        found.append(Limit(loop, case.flops / loop.amount))
     if case.bytes:
-        limits.append(memory_limit(case.bytes, stream_of(case)))
-    return max(limits, key=Limit.estimate, default=None)
+        found.append(memory_limit(case.bytes, stream_of(case)))
+    return found
 
 
 @lru_cache

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pydl.bench.case import Case, Statement, Timed
 
 SAMPLE_SECONDS = 4e-3
-LONGEST_FLOOR_SECONDS = 100e-3
+FLOOR_SECONDS = 12e-3
 # Before each sample: a thread pool that slept may wake with two threads on one core until the next balancing ticks.
 WARM_SECONDS = 12e-3
 # The idle workers of the library that ran before would hold a core: OpenMP's spin for some milliseconds, OpenBLAS's for
@@ -67,9 +68,7 @@ def warm_up(timer: Timed) -> None:
         timer.timeit(1)
 
 
-def measure(
-    case: Case, statements: dict[str, Statement], rounds: int, limit: Limit | None = None
-) -> Measurement:
+def measure(case: Case, statements: dict[str, Statement], rounds: int, limits: Sequence[Limit] = ()) -> Measurement:
     timers = {name: statement.timer() for name, statement in statements.items()}
     numbers = {}
     for name, timer in timers.items():
@@ -77,16 +76,17 @@ def measure(
             timer.timeit(1)  # pages, caches and thread pools that only the first call sets up
             numbers[name] = executions(timer, SAMPLE_SECONDS)
         time.sleep(PAUSE_SECONDS)
-    if limit:  # for as long as pydl's samples, of which one execution may be longer than a sample should be
-        seconds = max(SAMPLE_SECONDS, numbers["pydl"] * timers["pydl"].timeit(1))
-        passes = executions(limit, min(seconds, LONGEST_FLOOR_SECONDS))
+    passes = [executions(limit, FLOOR_SECONDS) for limit in limits]
     samples: dict[str, list[float]] = {name: [] for name in timers}
     floors = []
     for _ in range(rounds):
-        if limit:
+        needed = []
+        for limit, number in zip(limits, passes, strict=True):
             warm_up(limit)
-            floors.append(limit.timeit(passes) / passes * limit.passes)
+            needed.append(limit.timeit(number) / number * limit.passes)
             time.sleep(PAUSE_SECONDS)
+        if limits:
+            floors.append(max(needed))
         for name, timer in timers.items():
             with statements[name].context():
                 warm_up(timer)
