@@ -1,6 +1,8 @@
 """Views share memory and version; strides, contiguity and aliasing are PyTorch's."""
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 import pydl
@@ -215,6 +217,20 @@ def test_bits_stand_outside_the_graph():
     y.view(pydl.int32).zero_()
     with pytest.raises(RuntimeError, match="in-place"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("elements", [0, 1, 4095, 4096, 4097, 100_000])
+def test_growth_keeps_contents_and_gives_back_all_memory(elements):
+    """Of small tensors, whose contents stand in their storage's block, and of others."""
+    gc.collect()
+    allocated = pydl.memory_stats()["allocated"]
+    x = pydl.arange(elements)
+    view = x[1:3]
+    for size in (elements + 1, elements + 5000, elements + 200_000):
+        x.resize_(size)
+        assert x[:elements].tolist() == list(range(elements)) and view.tolist() == list(range(elements))[1:3]
+    del x, view
+    assert pydl.memory_stats()["allocated"] == allocated
 
 
 def test_resize_and_set(torch_or_fail):
