@@ -184,14 +184,14 @@ void add_runtime(py::module_& m) {
   m.def("winograd_enabled", &winograd_enabled, "Whether convolutions may take Winograd's algorithm.");
   m.def("build_info", &build_info, "What runs here: instruction sets, threads, compiler.");
   m.def("operators", &describe_operators, "All registered operators, as dictionaries.");
-  py::class_<RooflineLoop>(m, "RooflineLoop", "A loop on all threads that runs at a limit of the machine.")
+  py::class_<RooflineLoop>(m, "_RooflineLoop", "A loop on all threads that runs at a limit of the machine.")
       .def_property_readonly("amount", &RooflineLoop::amount, "Flops or bytes of one pass.")
       .def("run", &RooflineLoop::run, py::arg("passes"), "Seconds that so many passes take.");
   m.def(
-      "fma_loop", [](const py::object& dtype) { return fma_loop(required_dtype(dtype, "fma_loop")); },
+      "_fma_loop", [](const py::object& dtype) { return fma_loop(required_dtype(dtype, "fma_loop")); },
       py::arg("dtype"), "Multiply-adds in registers.");
   m.def(
-      "stream_loop",
+      "_stream_loop",
       [](int64_t bytes, const std::string& stream, bool past_cache) {
         const Stream s = stream == "read" ? Stream::Read : stream == "copy" ? Stream::Copy : Stream::Add;
         if (s == Stream::Add && stream != "add")

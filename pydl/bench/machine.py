@@ -18,7 +18,7 @@ from pydl.bench.timing import SAMPLE_SECONDS, executions, warm_up
 class Limit:
     """A loop of pydl's as timing's Limit."""
 
-    loop: _core.RooflineLoop
+    loop: _core._RooflineLoop
     passes: float
 
     def timeit(self, number: int) -> float:
@@ -38,7 +38,7 @@ def stream_of(case: Case) -> str:
 def memory_limit(size: float, stream: str) -> Limit:
     """The faster of plain stores and those around the caches, where there are stores."""
     ways = (False,) if stream == "read" else (False, True)
-    loops = [_core.stream_loop(max(4096, round(size)), stream, past_cache) for past_cache in ways]
+    loops = [_core._stream_loop(max(4096, round(size)), stream, past_cache) for past_cache in ways]
     return min((Limit(loop, size / loop.amount) for loop in loops), key=Limit.estimate)
 
 
@@ -49,7 +49,7 @@ def limits(case: Case) -> list[Limit]:
     """
     found = []
     if case.flops:
-        loop = _core.fma_loop(getattr(pydl, case.dtype))
+        loop = _core._fma_loop(getattr(pydl, case.dtype))
         found.append(Limit(loop, case.flops / loop.amount))
     if case.bytes:
         found.append(memory_limit(case.bytes, stream_of(case)))
@@ -59,7 +59,7 @@ def limits(case: Case) -> list[Limit]:
 @lru_cache
 def fma_peak(dtype: str) -> float:
     """Floating point operations per second of all cores."""
-    loop = _core.fma_loop(getattr(pydl, dtype))
+    loop = _core._fma_loop(getattr(pydl, dtype))
     return loop.amount / Limit(loop, 1).estimate(15)
 
 
