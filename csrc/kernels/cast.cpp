@@ -128,7 +128,26 @@ BY_SIZE(fill, (void* out, const void* value, int64_t n), out, value, n)
 
 // ---- where ----------------------------------------------------------------------------------------------------------
 // Broadcast operands are spread over one piece, which is then read again and again. `out` may be a or b themselves.
-template <class U> void where(void* out, const void* const* in, const int64_t* step, int64_t n) {
+template <class U> PYDL_INLINE void choose(U* out, const uint8_t* condition, const U* a, const U* b, int64_t n) {
+  PYDL_INDEPENDENT
+  for (int64_t k = 0; k < n; ++k) {
+    const U x = a[k], y = b[k];
+    out[k] = condition[k] ? x : y;
+  }
+}
+// A whole number of vectors, past the cache.
+template <class T>
+PYDL_INLINE void choose_past_cache(T* out, const uint8_t* condition, const T* a, const T* b, int64_t n) {
+  constexpr int L = vec<T>::size;
+  typedef uint8_t bytes __attribute__((vector_size(L), aligned(1), may_alias));
+  for (int64_t k = 0; k < n; k += L) {
+    const bytes truth = *reinterpret_cast<const bytes*>(condition + k);
+    const mask<T> chosen = __builtin_convertvector(truth, typename vec<T>::raw_int) != 0;
+    select(chosen, vec<T>::load_in_order(a + k), vec<T>::load_in_order(b + k)).store_past_cache(out + k);
+  }
+}
+
+template <class U> void where(void* out, const void* const* in, const int64_t* step, int64_t n, bool past_cache) {
   constexpr int64_t kPiece = 512;
   alignas(64) uint8_t conditions[kPiece];
   alignas(64) U as[kPiece], bs[kPiece];
@@ -140,16 +159,23 @@ template <class U> void where(void* out, const void* const* in, const int64_t* s
   if (!step[0]) fill<uint8_t>(conditions, condition, spread), condition = conditions;
   if (!step[1]) fill<U>(as, a, spread), a = as;
   if (!step[2]) fill<U>(bs, b, spread), b = bs;
-  for (; n > 0; n -= kPiece) {
-    const int64_t m = n < kPiece ? n : kPiece;
-    PYDL_INDEPENDENT
-    for (int64_t k = 0; k < m; ++k) {
-      const U x = a[k], y = b[k];
-      to[k] = condition[k] ? x : y;
+  auto pieces = [&](int64_t whole, auto choose_piece) PYDL_FORCE_INLINE {
+    for (; n >= whole && n > 0; n -= kPiece) {
+      choose_piece(to, condition, a, b, n < kPiece ? n : kPiece);
+      to += kPiece;
+      condition += step[0] ? kPiece : 0, a += step[1] ? kPiece : 0, b += step[2] ? kPiece : 0;
     }
-    to += kPiece;
-    condition += step[0] ? kPiece : 0, a += step[1] ? kPiece : 0, b += step[2] ? kPiece : 0;
+  };
+  if constexpr (sizeof(U) >= 4) {
+    using T = std::conditional_t<sizeof(U) == 4, float, double>;
+    if (past_cache && n >= 2 * kPiece && is_aligned(out)) {
+      pieces(kPiece, [](U* p, const uint8_t* c, const U* x, const U* y, int64_t m) {
+        choose_past_cache(reinterpret_cast<T*>(p), c, reinterpret_cast<const T*>(x), reinterpret_cast<const T*>(y), m);
+      });
+      stream_fence();
+    }
   }
+  pieces(0, choose<U>);
 }
 
 #define ROW(From)                                                                                             \

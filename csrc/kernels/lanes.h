@@ -7,8 +7,6 @@
 PYDL_ISA_BEGIN
 namespace {
 
-#define PYDL_FORCE_INLINE __attribute__((always_inline))
-
 // ---- arrays as vectors: f(j, lanes) for j = 0, L, 2L, ... where lanes loads and stores L elements, or the last few -
 template <class T> struct WholeVector {
   static constexpr bool whole = true;
@@ -19,19 +17,10 @@ template <class T> struct WholeVector {
   PYDL_INLINE vec<T> keep(vec<T> v, T) const { return v; }
 };
 
-// The same with aligned writes past the cache, for large results. stream_fence orders them before what follows.
+// The same with aligned writes past the cache, for large results; the kernel ends with stream_fence.
 template <class T> struct StreamedVector : WholeVector<T> {
-  PYDL_INLINE void write(vec<T> v, T* p) const {
-#if defined(__AVX512F__)
-    _mm512_stream_si512((__m512i*)p, (__m512i)v.v);
-#elif defined(__AVX2__)
-    _mm256_stream_si256((__m256i*)p, (__m256i)v.v);
-#else
-    _mm_stream_si128((__m128i*)p, (__m128i)v.v);
-#endif
-  }
+  PYDL_INLINE void write(vec<T> v, T* p) const { v.store_past_cache(p); }
 };
-PYDL_INLINE void stream_fence() { _mm_sfence(); }
 
 template <class T> PYDL_INLINE typename vec<T>::raw_int iota() {
   typename vec<T>::raw_int r;

@@ -68,13 +68,6 @@ PYDL_INLINE void stream_chunk(char* out, const char* in) {
 #endif
   copy_chunk<Bytes>(out, in);
 }
-// Streamed stores become visible to other threads after this.
-PYDL_INLINE void finish_stream() {
-#if defined(__SSE2__)
-  _mm_sfence();
-#endif
-}
-PYDL_INLINE bool aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % kVectorBytes == 0; }
 
 void stream_bytes(char* out, const char* in, int64_t bytes) {
   constexpr int V = kVectorBytes;
@@ -100,7 +93,7 @@ void copy_rows(T* out, int64_t out_stride, const T* in, int64_t in_stride, int64
   if (out_stride == cols && in_stride == cols) cols *= rows, rows = rows > 0;
   if (stream) {
     for (int64_t i = 0; i < rows; ++i) stream_run(out + i * out_stride, in + i * in_stride, cols);
-    return finish_stream();
+    return stream_fence();
   }
   if (cols == 1) {
     for (int64_t i = 0; i < rows; ++i) out[i * out_stride] = in[i * in_stride];
@@ -238,10 +231,10 @@ void transpose(T* out, int64_t out_stride, const T* in, int64_t in_stride, int64
   if (cols == 1) return copy_strided(out, 1, in, in_stride, rows);
   if (rows == 1) return copy_strided(out, out_stride, in, 1, cols);
   if (rows >= E * Lanes && cols >= E) {
-    if (!stream || !aligned(out) || out_stride * int64_t(sizeof(T)) % kVectorBytes != 0)
+    if (!stream || !is_aligned(out) || out_stride * int64_t(sizeof(T)) % kVectorBytes != 0)
       return transpose_blocks<Lanes, Wide, false>(out, out_stride, in, in_stride, rows, cols);
     transpose_blocks<Lanes, Wide, true>(out, out_stride, in, in_stride, rows, cols);
-    return finish_stream();
+    return stream_fence();
   }
   if (rows >= E && cols >= E) return transpose_blocks<1, 1, false>(out, out_stride, in, in_stride, rows, cols);
   if (rows < cols) {
@@ -294,7 +287,7 @@ void gather_rows(T* out, int64_t out_stride, const T* in, int64_t in_stride, con
   } else if (stream) {
     gather_rows_by(out, out_stride, in, in_stride, index, n, cols,
                    [cols](T* o, const T* a) { stream_run(o, a, cols); });
-    finish_stream();
+    stream_fence();
   } else {
     gather_rows_by(out, out_stride, in, in_stride, index, n, cols, [cols](T* o, const T* a) { copy_run(o, a, cols); });
   }

@@ -9,14 +9,16 @@ PYDL_ISA_BEGIN
 namespace {
 
 // ---- rows as types: apply() maps one vector of each operand to one of the output ------------------------------------
-// Operands are tensors, then params; those that a row does not have read as zero.
+// Operands are tensors, then params; those that a row does not have read as zero. A row is light when memory, not the
+// processor, limits it in cache, too: all but the functions of one number that only floats have.
 inline constexpr int kMaxOperands = 5;
 inline constexpr uint8_t NONE = 0, X = 1, Y = 1;
 template <class V> PYDL_INLINE V flat(V gradient) { return gradient; }
 
-#define EXPRESSION(row, count, declarations, expression)                                            \
+#define EXPRESSION(row, count, is_light, declarations, expression)                                  \
   struct row {                                                                                      \
     static constexpr int operands = count;                                                          \
+    static constexpr bool light = is_light;                                                         \
     template <class V> static PYDL_INLINE auto apply([[maybe_unused]] const V (&in)[kMaxOperands]) { \
       declarations;                                                                                 \
       return expression;                                                                            \
@@ -28,20 +30,23 @@ template <class V> PYDL_INLINE V flat(V gradient) { return gradient; }
   [[maybe_unused]] const V q = in[(first + 1) % kMaxOperands];   \
   [[maybe_unused]] const V r = in[(first + 2) % kMaxOperands]
 
-#define UNARY_NOGRAD(name, domain, params, forward) EXPRESSION(name##_row, 1 + params, TENSOR(x, 0); PARAMS(1), forward)
-#define UNARY(name, domain, params, forward, saved, gradient) \
-  UNARY_NOGRAD(name, domain, params, forward)                 \
-  EXPRESSION(name##_backward_row, 1 + saved + params, TENSOR(g, 0); TENSOR(x, 1); TENSOR(y, 1); PARAMS(1 + saved),  \
-             gradient)
+#define LIGHT(domain) PointwiseDomain::domain != PointwiseDomain::F
+#define UNARY_NOGRAD(name, domain, params, forward) \
+  EXPRESSION(name##_row, 1 + params, LIGHT(domain), TENSOR(x, 0); PARAMS(1), forward)
+#define UNARY(name, domain, params, forward, saved, gradient)                                                  \
+  UNARY_NOGRAD(name, domain, params, forward)                                                                  \
+  EXPRESSION(name##_backward_row, 1 + saved + params, LIGHT(domain), TENSOR(g, 0); TENSOR(x, 1); TENSOR(y, 1); \
+             PARAMS(1 + saved), gradient)
 #define BINARY_NOGRAD(name, domain, params, forward) \
-  EXPRESSION(name##_row, 2 + params, TENSOR(a, 0); TENSOR(b, 1); PARAMS(2), forward)
+  EXPRESSION(name##_row, 2 + params, true, TENSOR(a, 0); TENSOR(b, 1); PARAMS(2), forward)
 #define BINARY(name, domain, params, forward, ra, ga, rb, gb) BINARY_NOGRAD(name, domain, params, forward)
 #define TERNARY(name, domain, params, forward, ra, ga, rb, gb, rc, gc) \
-  EXPRESSION(name##_row, 3 + params, TENSOR(a, 0); TENSOR(b, 1); TENSOR(c, 2); PARAMS(3), forward)
+  EXPRESSION(name##_row, 3 + params, true, TENSOR(a, 0); TENSOR(b, 1); TENSOR(c, 2); PARAMS(3), forward)
 #define TEST(name, domain, condition) UNARY_NOGRAD(name, domain, 0, condition)
 #define COMPARE(name, domain, condition) BINARY_NOGRAD(name, domain, 0, condition)
 #include "kernels/pointwise.inc"
 #undef EXPRESSION
+#undef LIGHT
 #undef TENSOR
 #undef PARAMS
 
@@ -62,7 +67,6 @@ template <class T> PYDL_INLINE __m128i to_bytes(mask<T> m) {
 #endif
   return _mm_and_si128(bytes, _mm_set1_epi8(1));
 }
-template <class T> PYDL_INLINE void store(vec<T> v, T* out) { v.store(out); }
 template <class T> PYDL_INLINE void store(mask<T> m, bool* out) {
   const __m128i bytes = to_bytes(m);
   std::memcpy(out, &bytes, vec<T>::size);
@@ -75,8 +79,11 @@ template <class T> PYDL_INLINE void store_partial(mask<T> m, bool* out, int64_t 
 template <class T> T element_of(vec<T>);
 template <class T> bool element_of(mask<T>);
 
+inline constexpr int64_t kStreamRun = 1024;  // elements from which the fence after stores past the cache is paid back
+
 // A broadcast operand becomes a vector of copies that the pointer never leaves, so one loop serves both steps.
-template <class T, class Row> void loop(void* out, const void* const* in, const int64_t* step, int64_t n) {
+template <class T, class Row>
+void loop(void* out, const void* const* in, const int64_t* step, int64_t n, bool past_cache) {
   constexpr int L = vec<T>::size, count = Row::operands;
   using Operands = const vec<T>[kMaxOperands];
   using Out = decltype(element_of(Row::apply(std::declval<Operands&>())));
@@ -91,10 +98,28 @@ template <class T, class Row> void loop(void* out, const void* const* in, const 
     at[i] = copies[i];
   }
   Out* to = static_cast<Out*>(out);
-  for (; n >= L; n -= L, to += L) {
-    vec<T> v[kMaxOperands] = {0, 0, 0, 0, 0};
-    for (int i = 0; i < count; ++i) v[i] = vec<T>::load_in_order(at[i]), at[i] += advance[i];
-    store(Row::apply(v), to);
+  auto run = [&](auto write) PYDL_FORCE_INLINE {
+    for (; n >= L; n -= L, to += L) {
+      vec<T> v[kMaxOperands] = {0, 0, 0, 0, 0};
+      for (int i = 0; i < count; ++i) v[i] = vec<T>::load_in_order(at[i]), at[i] += advance[i];
+      write(Row::apply(v), to);
+    }
+  };
+  if constexpr (std::is_same_v<T, Out>) {
+    past_cache = past_cache && n >= kStreamRun && is_aligned(to);
+    if constexpr (Row::light) {
+      if (past_cache) run([](vec<T> v, T* p) { v.store_past_cache(p); });
+      else run([](vec<T> v, T* p) { v.store(p); });
+    } else {
+      run([&](vec<T> v, T* p) {
+        asm volatile("" : "+r"(past_cache));  // one loop for both: the compiler would repeat the row's expression
+        if (past_cache) v.store_past_cache(p);
+        else v.store(p);
+      });
+    }
+    if (past_cache) stream_fence();
+  } else {
+    run([](mask<T> m, bool* p) { store(m, p); });
   }
   if (n) {
     vec<T> v[kMaxOperands] = {0, 0, 0, 0, 0};

@@ -160,7 +160,8 @@ inline constexpr int kMaxOperands = 5;
 #undef PARAMS
 
 // Broadcast operands are spread over one piece, which is then read again and again, so one loop serves both steps.
-template <class T, class Row> void loop(void* out, const void* const* in, const int64_t* step, int64_t n) {
+template <class T, class Row>
+void loop(void* out, const void* const* in, const int64_t* step, int64_t n, bool /*past_cache*/) {
   constexpr int64_t kPiece = 512;
   constexpr int count = Row::operands;
   using Out = decltype(value_of(Row::apply(std::declval<const lane<T>(&)[kMaxOperands]>())));

@@ -33,26 +33,6 @@ template <class T> T fma_chains(int64_t rounds) {
 
 template <class T> int64_t flops_per_round() { return int64_t(2) * kChains * vec<T>::size; }
 
-// Stores around the caches have no spelling but the intrinsics. `p` is aligned to the vector.
-#if defined(__AVX512F__)
-PYDL_INLINE void store_past_cache(float* p, vec<float> v) { _mm512_stream_ps(p, v.v); }
-PYDL_INLINE void store_past_cache(double* p, vec<double> v) { _mm512_stream_pd(p, v.v); }
-#elif defined(__AVX2__)
-PYDL_INLINE void store_past_cache(float* p, vec<float> v) { _mm256_stream_ps(p, v.v); }
-PYDL_INLINE void store_past_cache(double* p, vec<double> v) { _mm256_stream_pd(p, v.v); }
-#elif defined(__x86_64__)
-PYDL_INLINE void store_past_cache(float* p, vec<float> v) { _mm_stream_ps(p, v.v); }
-PYDL_INLINE void store_past_cache(double* p, vec<double> v) { _mm_stream_pd(p, v.v); }
-#else
-template <class T> PYDL_INLINE void store_past_cache(T* p, vec<T> v) { v.store(p); }
-#endif
-
-PYDL_INLINE void finish_stores() {
-#if defined(__x86_64__)
-  _mm_sfence();
-#endif
-}
-
 template <class T> T read(const T* a, int64_t n) {
   vec<T> sums[kUnroll];
   for (auto& s : sums) s = vec<T>(0);
@@ -75,8 +55,8 @@ template <class T> void copy(T* out, const T* a, int64_t n) {
   stream(out, n, [=](int64_t j) { return vec<T>::load(a + j); }, [](T* p, vec<T> v) { v.store(p); });
 }
 template <class T> void copy_past_cache(T* out, const T* a, int64_t n) {
-  stream(out, n, [=](int64_t j) { return vec<T>::load(a + j); }, [](T* p, vec<T> v) { store_past_cache(p, v); });
-  finish_stores();
+  stream(out, n, [=](int64_t j) { return vec<T>::load(a + j); }, [](T* p, vec<T> v) { v.store_past_cache(p); });
+  stream_fence();
 }
 template <class T> void add(T* out, const T* a, const T* b, int64_t n) {
   stream(out, n, [=](int64_t j) { return vec<T>::load(a + j) + vec<T>::load(b + j); },
@@ -84,8 +64,8 @@ template <class T> void add(T* out, const T* a, const T* b, int64_t n) {
 }
 template <class T> void add_past_cache(T* out, const T* a, const T* b, int64_t n) {
   stream(out, n, [=](int64_t j) { return vec<T>::load(a + j) + vec<T>::load(b + j); },
-         [](T* p, vec<T> v) { store_past_cache(p, v); });
-  finish_stores();
+         [](T* p, vec<T> v) { v.store_past_cache(p); });
+  stream_fence();
 }
 
 #define KERNEL(name, result, args) &name<T>,

@@ -36,7 +36,7 @@ template <class T, class F> PYDL_INLINE void for_groups(int64_t rows, int64_t co
 template <class T> PYDL_INLINE bool past_cache(const T* out, int64_t rows, int64_t stride) {
   constexpr int64_t kKeptBytes = 4 << 20;
   const int64_t row_bytes = stride * int64_t(sizeof(T));
-  return rows * row_bytes >= kKeptBytes && row_bytes % kVectorBytes == 0 && uintptr_t(out) % kVectorBytes == 0;
+  return rows * row_bytes >= kKeptBytes && row_bytes % kVectorBytes == 0 && is_aligned(out);
 }
 // for_vectors whose lanes.write goes past the cache, or not. The kernel ends with stream_fence.
 template <class T, class F> PYDL_INLINE void write_vectors(int64_t n, bool past, F f) {

@@ -35,7 +35,8 @@ void resize_output(const char* op, const Tensor& out, IntSpan sizes) {
 }
 
 // Identity loops, one per element size; conversion happens in the iterator.
-template <class T> static void identity(void* out, const void* const* in, const int64_t* step, int64_t n) {
+template <class T>
+static void identity(void* out, const void* const* in, const int64_t* step, int64_t n, bool /*past_cache*/) {
   if (step[0]) std::memcpy(out, in[0], size_t(n) * sizeof(T));
   else std::fill_n(static_cast<T*>(out), n, *static_cast<const T*>(in[0]));
 }

@@ -9,13 +9,13 @@ namespace {
 template <class T, PointwiseLoop PointwiseKernels<T>::*Loop> void apply(T* values, int64_t n) {
   const void* const in[] = {values};
   const int64_t step[] = {1};
-  (kernels<T>().pointwise.*Loop)(values, in, step, n);
+  (kernels<T>().pointwise.*Loop)(values, in, step, n, false);
 }
 template <class T> void relu6(T* values, int64_t n) {
   const T low = 0, high = 6;
   const void* const in[] = {values, &low, &high};
   const int64_t step[] = {1, 0, 0};
-  kernels<T>().pointwise.hardtanh(values, in, step, n);
+  kernels<T>().pointwise.hardtanh(values, in, step, n, false);
 }
 
 #define ROW(name, ...)                                                                                                 \

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "autograd/node.h"
+#include "base/arch.h"
 #include "base/parallel.h"
 #include "kernels/table.h"
 #include "ops/call.h"
@@ -36,7 +37,8 @@ void store_scalar(void* to, const Scalar& s, DType t) {
 
 class Iteration {
  public:
-  Iteration(PointwiseLoop loop, const Lane& out, std::span<const Lane> in, IntSpan shape) : loop_(loop), out_(out), shape_(shape) {
+  Iteration(PointwiseLoop loop, const Lane& out, std::span<const Lane> in, IntSpan shape, bool past_cache)
+      : loop_(loop), out_(out), shape_(shape), past_cache_(past_cache) {
     for (const Lane& l : in) in_.push_back(l);
     order();
     coalesce();
@@ -127,7 +129,7 @@ class Iteration {
       in[i] = address(in_[i], row, at);
       step[i] = in_[i].strides.back() != 0;
     }
-    loop_(address(out_, row, at), in, step, n);
+    loop_(address(out_, row, at), in, step, n, past_cache_);
   }
 
   void buffered(int64_t row, int64_t at, int64_t n) const {
@@ -161,11 +163,11 @@ class Iteration {
       char* target = to + done * out_stride;
       const bool scatters = out_stride != out_size;
       if (!scatters && !out_.converts()) {
-        loop_(target, in, step, m);
+        loop_(target, in, step, m, false);
         continue;
       }
       char* result = buffers[kMaxInputs];
-      loop_(result, in, step, m);
+      loop_(result, in, step, m, false);
       if (out_.converts()) {
         char* cast = scatters ? raw : target;
         cast_loop(out_.computed, out_.stored)(cast, result, m);
@@ -180,7 +182,7 @@ class Iteration {
   SmallVector<Lane, 4> in_;
   Dims shape_;
   int64_t inner_ = 1;
-  bool direct_ = false;
+  bool direct_ = false, past_cache_;
 };
 
 Lane lane(const Tensor& t, IntSpan shape, DType computed) {
@@ -205,6 +207,20 @@ Tensor fresh_output(std::span<const Input> inputs, IntSpan shape, DType dtype) {
       break;
     }
   return Tensor::empty(shape, dtype);
+}
+
+// Whether a result that is none of the inputs goes to memory around the caches. Up to 5/4 of them, what stays of it until
+// it is read pays for what does not.
+bool leaves_cache(const Tensor& result, std::span<const Input> inputs) {
+  const int64_t limit = cache_sizes().l3 / 4 * 5;
+  if (result.numel() * 8 * int64_t(inputs.size() + 1) <= limit) return false;
+  int64_t bytes = int64_t(result.nbytes());
+  for (const Input& i : inputs) {
+    if (!i.operand.is_tensor()) continue;
+    if (i.operand.tensor().storage() == result.storage()) return false;
+    bytes += int64_t(i.operand.tensor().nbytes());
+  }
+  return bytes > limit;
 }
 
 void check_overlap(const char* op, const Tensor& out, std::span<const Input> inputs) {
@@ -263,6 +279,7 @@ Tensor run_pointwise(const PointwiseCall& call, std::span<const Input> inputs, c
     }
     char* to = static_cast<char*>(result.raw());
     const int64_t to_size = item_size(call.writes);
+    const bool past_cache = leaves_cache(result, inputs);
     parallel_for(result.numel(), grain_for(call.cost), [&](int64_t begin, int64_t end) {
       const void* in[kMaxInputs];
       int64_t step[kMaxInputs];
@@ -270,7 +287,7 @@ Tensor run_pointwise(const PointwiseCall& call, std::span<const Input> inputs, c
         in[i] = base[i] + begin * size[i];
         step[i] = size[i] != 0;
       }
-      call.loop(to + begin * to_size, in, step, end - begin);
+      call.loop(to + begin * to_size, in, step, end - begin, past_cache);
     });
     return result;
   }
@@ -310,7 +327,7 @@ Tensor run_pointwise(const PointwiseCall& call, std::span<const Input> inputs, c
       lanes.push_back(l);
     }
   }
-  const Iteration iteration(call.loop, lane(result, shape, call.writes), lanes, shape);
+  const Iteration iteration(call.loop, lane(result, shape, call.writes), lanes, shape, leaves_cache(result, inputs));
   parallel_for(result.numel(), grain_for(call.cost), [&](int64_t begin, int64_t end) { iteration.run(begin, end); });
   return result;
 }

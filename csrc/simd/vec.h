@@ -23,7 +23,8 @@
 #endif
 #define PYDL_ISA_BEGIN namespace pydl { namespace PYDL_ISA {
 #define PYDL_ISA_END }}
-#define PYDL_INLINE inline __attribute__((always_inline))
+#define PYDL_FORCE_INLINE __attribute__((always_inline))
+#define PYDL_INLINE inline PYDL_FORCE_INLINE
 
 PYDL_ISA_BEGIN
 
@@ -61,6 +62,9 @@ template <class T> struct vec {
   // The first n lanes (0 <= n <= size); the other lanes read as zero and are never touched in memory.
   static PYDL_INLINE vec load_partial(const T* p, int64_t n);
   PYDL_INLINE void store_partial(T* p, int64_t n) const;
+  // To memory around the caches, without reading the line first: for results larger than they are. p is aligned to the
+  // vector. stream_fence orders such stores before what follows.
+  PYDL_INLINE void store_past_cache(T* p) const;
 
   friend PYDL_INLINE vec operator+(vec a, vec b) { return a.v + b.v; }
   friend PYDL_INLINE vec operator-(vec a, vec b) { return a.v - b.v; }
@@ -228,6 +232,24 @@ template <class T> PYDL_INLINE void vec<T>::store_partial(T* p, int64_t n) const
 #if !defined(__AVX512F__)
 template <class T> PYDL_INLINE vec<T> vec<T>::load_in_order(const T* p) { return load(p); }
 #endif
+template <class T> PYDL_INLINE void vec<T>::store_past_cache(T* p) const {
+#if defined(__AVX512F__)
+  _mm512_stream_si512((__m512i*)p, (__m512i)v);
+#elif defined(__AVX2__)
+  _mm256_stream_si256((__m256i*)p, (__m256i)v);
+#elif defined(__x86_64__)
+  _mm_stream_si128((__m128i*)p, (__m128i)v);
+#else
+  store(p);
+#endif
+}
+PYDL_INLINE void stream_fence() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+PYDL_INLINE bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % kVectorBytes == 0; }
+
 // Round to an integral value; round() breaks ties to even, as PyTorch and NumPy do.
 PYDL_ROUND(round, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 PYDL_ROUND(floor, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)

@@ -20,7 +20,8 @@ def test_operators(isa: str):
         pytest.skip("already inside the run of one instruction set")
     command = [sys.executable, "-P"] if sys.version_info >= (3, 11) else [sys.executable]
     command += ["-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "--per-op", "3", "--tb=line"]
-    command += [str(HERE / f) for f in ("test_reference.py", "test_finite_differences.py", "test_bits.py")]
+    files = ("test_reference.py", "test_finite_differences.py", "test_bits.py", "test_past_cache.py")
+    command += [str(HERE / f) for f in files]
     command += ["-k", "not int8 and not int16 and not int32 and not bool and not second_order"]
     done = subprocess.run(command, env={**os.environ, "PYDL_ISA": isa}, cwd=HERE, capture_output=True, text=True,
         check=False)
