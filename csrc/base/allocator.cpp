@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <string_view>
 #include <unordered_map>
@@ -270,12 +271,13 @@ struct ThreadCache {
   }
 };
 
-// The thread's cache, made at first use and gone (null, for good) once the thread's destructors have begun.
+// The thread's cache, made at first use and gone (null, for good) once the thread's destructors have begun. It stands on
+// the heap: thread-local storage without a call to find it comes out of the few hundred bytes that the loader spares.
 constinit thread_local ThreadCache* thread_cache __attribute__((tls_model("initial-exec"))) = nullptr;
 constinit thread_local bool thread_ended = false;
 
 struct ThreadCacheOwner {
-  ThreadCache cache;
+  std::unique_ptr<ThreadCache> cache = std::make_unique<ThreadCache>();
   ~ThreadCacheOwner() {
     thread_cache = nullptr;
     thread_ended = true;
@@ -285,7 +287,7 @@ struct ThreadCacheOwner {
 __attribute__((noinline)) ThreadCache* make_thread_cache() {
   if (thread_ended || guard() != Guard::Off) return nullptr;
   static thread_local ThreadCacheOwner owner;
-  return thread_cache = &owner.cache;
+  return thread_cache = owner.cache.get();
 }
 ThreadCache* this_thread() { return thread_cache ? thread_cache : make_thread_cache(); }
 
