@@ -126,6 +126,24 @@ BY_SIZE(scatter, (void* out, int64_t byte_stride, const void* in, int64_t n), ou
 BY_SIZE(fill, (void* out, const void* value, int64_t n), out, value, n)
 #undef BY_SIZE
 
+// ---- copy and fill --------------------------------------------------------------------------------------------------
+template <class U> void identity(void* out, const void* const* in, const int64_t* step, int64_t n, bool past_cache) {
+  if (step[0]) {
+    std::memcpy(out, in[0], size_t(n) * sizeof(U));
+    return;
+  }
+  constexpr int64_t L = kVectorBytes / int64_t(sizeof(U));
+  auto* to = static_cast<U*>(out);
+  if (past_cache && is_aligned(out)) {
+    alignas(kVectorBytes) U copies[L];
+    fill<U>(copies, in[0], L);
+    const auto v = vec<double>::load(reinterpret_cast<const double*>(copies));
+    for (; n >= L; n -= L, to += L) v.store_past_cache(reinterpret_cast<double*>(to));
+    stream_fence();
+  }
+  fill<U>(to, in[0], n);
+}
+
 // ---- where ----------------------------------------------------------------------------------------------------------
 // Broadcast operands are spread over one piece, which is then read again and again. `out` may be a or b themselves.
 template <class U> PYDL_INLINE void choose(U* out, const uint8_t* condition, const U* a, const U* b, int64_t n) {
@@ -186,6 +204,7 @@ constexpr CastKernels kernels = {
     {ROW(bool), ROW(uint8_t), ROW(int8_t), ROW(int16_t), ROW(int32_t), ROW(int64_t), ROW(float16), ROW(bfloat16),
      ROW(float), ROW(double)},
     {&where<uint8_t>, &where<uint16_t>, &where<uint32_t>, &where<uint64_t>},
+    {&identity<uint8_t>, &identity<uint16_t>, &identity<uint32_t>, &identity<uint64_t>},
 #include "kernels/cast.inc"
 };
 #undef KERNEL

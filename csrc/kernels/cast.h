@@ -12,7 +12,8 @@ using CastLoop = void (*)(void* out, const void* in, int64_t n);
 
 struct CastKernels {
   CastLoop cast[kDTypeCount][kDTypeCount];  // [from][to]
-  WhereLoops where;
+  MovingLoops where;     // operands condition (bool), a, b
+  MovingLoops identity;  // one operand: a copy, or a fill with one value
 #define KERNEL(name, result, args) result (*name) args;
 #include "kernels/cast.inc"
 #undef KERNEL
@@ -21,7 +22,6 @@ struct CastKernels {
 const CastKernels& cast_kernels();  // of the ISA in use
 
 inline CastLoop cast_loop(DType from, DType to) { return cast_kernels().cast[int(from)][int(to)]; }
-inline const WhereLoops& where_loops() { return cast_kernels().where; }
 
 #define PYDL_BY_SIZE(name, item_size, ...)                                                    \
   const CastKernels& k = cast_kernels();                                                      \

@@ -32,16 +32,18 @@ template <class T> struct PointwiseKernels {
 enum class PointwiseDomain : uint8_t { F, N, I };
 struct PointwiseReads {
   enum : uint8_t {
-    NONE = 0, A = 1, B = 2, C = 4, Y = 8, X = A, AB = A | B, BC = B | C, ABC = A | B | C, AY = A | Y, BY = B | Y,
-    ABY = A | B | Y
+    NONE = 0, A = 1, B = 2, C = 4, Y = 8, X = A, AB = A | B, BC = B | C, ABC = A | B | C, AC = A | C, AY = A | Y,
+    BY = B | Y, ABY = A | B | Y
   };
 };
 
-// where(cond, a, b): operands cond (bool), a, b; moves elements of 1, 2, 4 or 8 bytes.
-struct WhereLoops { PointwiseLoop bytes1, bytes2, bytes4, bytes8; };
-inline PointwiseLoop where_loop(const WhereLoops& w, int64_t item_size) {
-  return item_size == 1 ? w.bytes1 : item_size == 2 ? w.bytes2 : item_size == 4 ? w.bytes4 : w.bytes8;
-}
+// A loop that moves elements of 1, 2, 4 or 8 bytes, whatever they mean.
+struct MovingLoops {
+  PointwiseLoop bytes1, bytes2, bytes4, bytes8;
+  PointwiseLoop of(int64_t item_size) const {
+    return item_size == 1 ? bytes1 : item_size == 2 ? bytes2 : item_size == 4 ? bytes4 : bytes8;
+  }
+};
 
 // Integers and bool, compiled once at baseline. Arithmetic wraps; bool adds as `or` and multiplies as `and`; a zero
 // divisor in floor_divide, div_trunc, fmod or remainder yields 0: ask any_zero first and raise.

@@ -227,7 +227,7 @@ Tensor where(const Tensor& condition, const Operand& a, const Operand& b, const 
   if (condition.dtype() != DType::Bool) fail("where: expected a bool condition, got ", condition);
   const DType t = result_type({a, b});
   const Input in[] = {{condition, DType::Bool}, {a, t}, {b, t}};
-  const Tensor y = run_pointwise({call.op, where_loop(where_loops(), item_size(t)), t, t, 0.3}, in, out);
+  const Tensor y = run_pointwise({call.op, cast_kernels().where.of(item_size(t)), t, t, 0.3}, in, out);
   const Tensor ta = a.is_tensor() ? a.tensor() : Tensor(), tb = b.is_tensor() ? b.tensor() : Tensor();
   if (out.fresh() && autograd::needed(ta, tb)) {
     const bool wants_a = ta.defined() && autograd::requires_grad(ta), wants_b = tb.defined() && autograd::requires_grad(tb);

@@ -34,20 +34,8 @@ void resize_output(const char* op, const Tensor& out, IntSpan sizes) {
   t.refresh();
 }
 
-// Identity loops, one per element size; conversion happens in the iterator.
-template <class T>
-static void identity(void* out, const void* const* in, const int64_t* step, int64_t n, bool /*past_cache*/) {
-  if (step[0]) std::memcpy(out, in[0], size_t(n) * sizeof(T));
-  else std::fill_n(static_cast<T*>(out), n, *static_cast<const T*>(in[0]));
-}
-static PointwiseLoop identity_loop(DType t) {
-  switch (item_size(t)) {
-    case 1: return identity<uint8_t>;
-    case 2: return identity<uint16_t>;
-    case 4: return identity<uint32_t>;
-    default: return identity<uint64_t>;
-  }
-}
+// Conversion happens in the iterator.
+static PointwiseLoop identity_loop(DType t) { return cast_kernels().identity.of(item_size(t)); }
 
 // Two tensors of one shape as a batch of matrices [rows, cols]: side by side in `into`, down the columns in `from`.
 // Dimensions are taken in the order of into's memory and merged where they lie alike in both, so that the image formats
