@@ -1,5 +1,6 @@
 // Cross entropy of logits against class indices or class probabilities, forward and backward: log-softmax and the loss
-// in one pass over the logits, their gradient in another. Included once, by rowwise.cpp.
+// in one pass over the logits, their gradient in another; and the loss of log-probabilities. Included once, by
+// rowwise.cpp.
 #pragma once
 
 PYDL_ISA_BEGIN
@@ -129,6 +130,37 @@ void cross_entropy_probability_backward(T* dlogits, T* dprobability, const T* no
       });
     }
   }
+}
+
+// f(position, place of its target's log-probability, class weight) for the positions whose target counts.
+template <class T, class F>
+PYDL_INLINE void for_targets(const ClassTarget<T>& target, int64_t first, int64_t last, int64_t classes, int64_t inner,
+                             F f) {
+  int64_t block = first / inner * inner;  // the first position of its batch
+  for (int64_t r = first; r < last; ++r) {
+    if (r - block == inner) block = r;
+    const int64_t t = target.index[r];
+    if (t == target.ignore_index) continue;
+    f(r, (block * classes) + t * inner + (r - block), target.class_weight ? target.class_weight[t] : T(1));
+  }
+}
+
+template <class T>
+void nll(T* loss, T* row_weight, const T* logp, const ClassTarget<T>& target, int64_t first, int64_t last,
+         int64_t classes, int64_t inner) {
+  for (int64_t r = first; r < last; ++r) loss[r] = row_weight[r] = 0;
+  for_targets(target, first, last, classes, inner, [&](int64_t r, int64_t at, T w) PYDL_FORCE_INLINE {
+    loss[r] = -w * logp[at];
+    row_weight[r] = w;
+  });
+}
+
+template <class T>
+void nll_backward(T* dlogp, const T* grad, int64_t grad_stride, const ClassTarget<T>& target, int64_t first,
+                  int64_t last, int64_t classes, int64_t inner, T scale) {
+  for_targets(target, first, last, classes, inner, [&](int64_t r, int64_t at, T w) PYDL_FORCE_INLINE {
+    dlogp[at] -= scale * grad[r * grad_stride] * w;
+  });
 }
 
 }  // namespace

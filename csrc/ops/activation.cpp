@@ -1,6 +1,8 @@
 // Activations: the parametrised rows of pointwise.inc under PyTorch's names and defaults.
 #include <cmath>
 
+#include "autograd/node.h"
+#include "ops/join.h"
 #include "ops/pointwise.h"
 #include "ops/view.h"
 
@@ -37,7 +39,19 @@ Tensor glu(const Tensor& x, int64_t dim) {
   if (x.dim() == 0) fail("glu: expected a tensor with dimensions, got a 0-d tensor");
   const int64_t d = wrap_dim("glu", dim, x.dim()), n = x.size(d);
   if (n % 2) fail("glu: expected an even size along dimension ", d, ", got ", n);
-  return mul(narrow(x, d, 0, n / 2), sigmoid(narrow(x, d, n / 2, n / 2)));
+  const auto value = [=](const Tensor& t) { return narrow(t, d, 0, n / 2); };
+  const auto gate = [=](const Tensor& t) { return narrow(t, d, n / 2, n / 2); };
+  const Tensor y = gated(value(x.alias()), gate(x.alias()));
+  if (autograd::needed(x))
+    autograd::record("GluBackward", y, {x}, [=, saved = autograd::save(x)](const Tensor& g) -> Tensor {
+      const Tensor in = saved;
+      if (autograd::grad_enabled()) return cat({gated(g, gate(in)), gate_slope(g, value(in), gate(in))}, d);
+      const Tensor dx = Tensor::empty(in.sizes(), in.dtype());
+      gated(g, gate(in), Out::prepared(value(dx)));
+      gate_slope(g, value(in), gate(in), Out::prepared(gate(dx)));
+      return dx;
+    });
+  return y;
 }
 // weight: one slope, or one for each channel (dimension 1).
 Tensor prelu(const Tensor& x, const Tensor& weight) {

@@ -24,6 +24,10 @@ namespace pydl {
 #define DEFINE_BINARY_0(name) Tensor name(const Operand& a, const Operand& b, const Out& out) { return pointwise(rows::name, {a, b}, {}, out); }
 #define DEFINE_BINARY_1(name) \
   Tensor name(const Operand& a, const Operand& b, const Scalar& p, const Out& out) { return pointwise(rows::name, {a, b}, {p}, out); }
+#define DEFINE_BINARY_2(name)                                                                         \
+  Tensor name(const Operand& a, const Operand& b, const Scalar& p, const Scalar& q, const Out& out) { \
+    return pointwise(rows::name, {a, b}, {p, q}, out);                                                \
+  }
 #define UNARY(name, domain, params, ...) DEFINE_UNARY_##params(name)
 #define UNARY_NOGRAD(name, domain, params, ...) DEFINE_UNARY_##params(name)
 #define BINARY(name, domain, params, ...) DEFINE_BINARY_##params(name)

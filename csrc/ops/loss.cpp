@@ -1,4 +1,5 @@
-// Losses with kernels of their own: cross_entropy (log_softmax and the loss in one pass) and nll_loss.
+// Losses with kernels of their own: cross_entropy (log_softmax and the loss in one pass), nll_loss, and the errors that
+// mse_loss, smooth_l1_loss and huber_loss reduce.
 #include "autograd/node.h"
 #include "base/parallel.h"
 #include "kernels/table.h"
@@ -8,6 +9,7 @@
 #include "ops/index.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
+#include "ops/shape.h"
 #include "ops/softmax.h"
 #include "ops/view.h"
 
@@ -25,34 +27,38 @@ Reduction parse_reduction(const char* op, std::string_view r) {
   fail<ValueError>(op, ": expected reduction 'none', 'mean' or 'sum', got '", r, "'");
 }
 
-// Logits (C), (N, C) or (N, C, d...) as rows of classes; the loss has `loss_sizes`.
-struct Rows {
-  Tensor flat;        // [rows, classes]: a view where the classes are last already
+// Logits (C), (N, C) or (N, C, d...) as dense [batch, classes, inner]; the loss has `loss_sizes`.
+struct Classes {
   Dims loss_sizes;
-  int64_t rows, classes;
-  Rows(const char* op, const Tensor& x) {
+  int64_t batch = 1, classes, inner = 1;
+  int64_t rows() const { return batch * inner; }
+  Classes(const char* op, const Tensor& x) {
     if (x.dim() == 0) fail<ShapeError>(op, ": expected logits (C), (N, C) or (N, C, d...), got ", x);
     const int64_t axis = x.dim() == 1 ? 0 : 1;
     classes = x.size(axis);
-    Dims order;
-    for (int64_t d = 0; d < x.dim(); ++d)
-      if (d != axis) {
-        order.push_back(d);
-        loss_sizes.push_back(x.size(d));
-      }
-    order.push_back(axis);
-    rows = element_count(loss_sizes);
-    flat = reshape(permute(x, order), Dims{rows, classes});
+    for (int64_t d = 0; d < x.dim(); ++d) {
+      if (d == axis) continue;
+      loss_sizes.push_back(x.size(d));
+      (d < axis ? batch : inner) *= x.size(d);
+    }
   }
 };
 
-Tensor class_weights(const char* op, const Tensor& weight, const Rows& r, DType t) {
+// The same as rows of classes: a view where the classes are last already.
+struct Rows : Classes {
+  Tensor flat;  // [rows, classes]
+  Rows(const char* op, const Tensor& x) : Classes(op, x) {
+    flat = reshape(x.dim() > 2 ? movedim(x, Dims{1}, Dims{-1}) : x, Dims{rows(), classes});
+  }
+};
+
+Tensor class_weights(const char* op, const Tensor& weight, const Classes& r, DType t) {
   if (!weight.defined()) return weight;
   if (weight.dim() != 1 || weight.numel() != r.classes) fail<ShapeError>(op, ": expected one weight for each of ", r.classes, " classes, got ", weight);
   return contiguous(cast(weight.alias(), t));
 }
 
-Tensor class_indices(const char* op, const Tensor& target, const Rows& r, int64_t ignore_index) {
+Tensor class_indices(const char* op, const Tensor& target, const Classes& r, int64_t ignore_index) {
   if (target.dtype() != DType::Int64 && target.dtype() != DType::UInt8)
     fail(op, ": expected int64 or uint8 class indices as the target, got ", target);
   if (!same(target.sizes(), r.loss_sizes)) fail<ShapeError>(op, ": expected a target of shape ", show(r.loss_sizes), ", got ", target);
@@ -109,7 +115,7 @@ static Tensor cross_entropy_indices(const Tensor& input, const Tensor& target, c
   const DType t = compute_dtype(input.dtype());
   const Tensor index = class_indices("cross_entropy", target, r, ignore_index), w = class_weights("cross_entropy", weight, r, t);
   const Tensor logits = contiguous(cast(r.flat.alias(), t));
-  const Tensor losses = Tensor::empty(Dims{r.rows}, t), row_weight = Tensor::empty(Dims{r.rows}, t), lse = Tensor::empty(Dims{r.rows, 2}, t);
+  const Tensor losses = Tensor::empty(Dims{r.rows()}, t), row_weight = Tensor::empty(Dims{r.rows()}, t), lse = Tensor::empty(Dims{r.rows(), 2}, t);
   return visit_float(t, [&](auto tag) -> Tensor {
     using T = typename decltype(tag)::type;
     const ClassTarget<T> classes{index.data<int64_t>(), w.defined() ? w.data<T>() : nullptr, ignore_index, T(smoothing)};
@@ -118,7 +124,7 @@ static Tensor cross_entropy_indices(const Tensor& input, const Tensor& target, c
       c.index += row;
       return c;
     };
-    parallel_for(r.rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(r.classes, 1)), [&](int64_t b, int64_t e) {
+    parallel_for(r.rows(), std::max<int64_t>(1, kGrain / std::max<int64_t>(r.classes, 1)), [&](int64_t b, int64_t e) {
       kernels<T>().rowwise.cross_entropy(losses.data<T>() + b, row_weight.data<T>() + b, lse.data<T>() + 2 * b, logits.data<T>() + b * r.classes,
                                          at(b), e - b, r.classes, r.classes);
     });
@@ -126,7 +132,7 @@ static Tensor cross_entropy_indices(const Tensor& input, const Tensor& target, c
     const Tensor loss = cast(reduce(losses, reduction, divisor, r.loss_sizes).loss, input.dtype());
     if (autograd::needed(input)) {
       autograd::record("CrossEntropyBackward", loss, {r.flat},
-                       [=, sizes = r.loss_sizes, rows = r.rows, cols = r.classes, flat = autograd::save(r.flat), index_saved = autograd::save(index)](const Tensor& g) {
+                       [=, sizes = r.loss_sizes, rows = r.rows(), cols = r.classes, flat = autograd::save(r.flat), index_saved = autograd::save(index)](const Tensor& g) {
         const Tensor x = flat, targets = index_saved;
         if (autograd::grad_enabled()) {
           const Tensor q = class_distribution(targets, w, rows, cols, ignore_index, smoothing, t);
@@ -156,7 +162,7 @@ static Tensor cross_entropy_probabilities(const Tensor& input, const Tensor& tar
   Tensor distribution = q.flat;
   if (smoothing > 0) distribution = add(mul(distribution, Operand(1 - smoothing)), Operand(smoothing / double(r.classes)));
   if (w.defined()) distribution = mul(distribution, w);
-  return cross_entropy_composite(r.flat, distribution, reduction, double(r.rows), r.loss_sizes);
+  return cross_entropy_composite(r.flat, distribution, reduction, double(r.rows()), r.loss_sizes);
 }
 
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, std::string_view reduction,
@@ -173,16 +179,50 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
   Call call("nll_loss");
   if (!is_floating(input.dtype())) fail("nll_loss: expected floating point log-probabilities, got ", input);
   const Reduction red = parse_reduction("nll_loss", reduction);
-  const Rows r("nll_loss", input);
-  const Tensor index = reshape(class_indices("nll_loss", target, r, ignore_index), Dims{r.rows});
-  const Tensor w = class_weights("nll_loss", weight, r, input.dtype());
-  const Tensor ignored = eq(index, Operand(Scalar(ignore_index)));
-  const Tensor safe = where(ignored, Operand(Scalar(int64_t(0))), index);
-  const Tensor per_row = where(ignored, Operand(0), w.defined() ? index_select(w, 0, safe) : ones(Dims{r.rows}, input.dtype()));
-  const Tensor picked = reshape(gather(r.flat, 1, unsqueeze(safe, 1)), Dims{r.rows});
-  const Tensor losses = neg(where(ignored, Operand(0), mul(picked, per_row)));
-  if (red == Reduction::None) return reshape(losses, r.loss_sizes);
-  return red == Reduction::Sum ? sum(losses) : div(sum(losses), sum(per_row));
+  const Classes c("nll_loss", input);
+  const DType t = compute_dtype(input.dtype());
+  const Tensor index = class_indices("nll_loss", target, c, ignore_index), w = class_weights("nll_loss", weight, c, t);
+  const Tensor logp = contiguous(cast(input.alias(), t));
+  const Tensor losses = Tensor::empty(Dims{c.rows()}, t), row_weight = Tensor::empty(Dims{c.rows()}, t);
+  return visit_float(t, [&](auto tag) -> Tensor {
+    using T = typename decltype(tag)::type;
+    const auto classes = [ignore_index](const Tensor& at, const Tensor& weights) {
+      return ClassTarget<T>{at.data<int64_t>(), weights.defined() ? weights.data<T>() : nullptr, ignore_index, T(0)};
+    };
+    parallel_for(c.rows(), kGrain, [&](int64_t b, int64_t e) {
+      kernels<T>().rowwise.nll(losses.data<T>(), row_weight.data<T>(), logp.data<T>(), classes(index, w), b, e, c.classes, c.inner);
+    });
+    const double divisor = red == Reduction::Mean ? add_up<T>(row_weight) : 1;
+    const Tensor loss = cast(reduce(losses, red, divisor, c.loss_sizes).loss, input.dtype());
+    if (!autograd::needed(input)) return loss;
+    autograd::record("NllLossBackward", loss, {input}, [=, saved = autograd::save(index), sizes = Dims(input.sizes()), dtype = input.dtype()](const Tensor& g) -> Tensor {
+      const Tensor targets = saved;
+      if (autograd::grad_enabled()) {
+        const Dims one_class{c.batch, 1, c.inner};
+        const Tensor safe = where(eq(targets, Operand(Scalar(ignore_index))), Operand(Scalar(int64_t(0))), targets);
+        const Tensor scaled = div(neg(row_weight), Operand(divisor));
+        const Tensor share = mul(red == Reduction::None ? reshape(g, one_class) : g, reshape(scaled, one_class));
+        const Tensor dx = zeros(Dims{c.batch, c.classes, c.inner}, t);
+        return cast(reshape(scatter_add_(dx, 1, reshape(safe, one_class), cast(share, t)), sizes), dtype);
+      }
+      const Tensor gd = contiguous(cast(g, t)), dx = zeros(sizes, t);
+      const int64_t step = red == Reduction::None;
+      parallel_for(c.rows(), kGrain, [&](int64_t b, int64_t e) {
+        kernels<T>().rowwise.nll_backward(dx.data<T>(), gd.data<T>(), step, classes(targets, w), b, e, c.classes, c.inner, T(1 / divisor));
+      });
+      return cast(dx, dtype);
+    });
+    return loss;
+  });
+}
+
+// Losses element by element: the reduction is Python's.
+static Tensor squared_errors(const Tensor& x, const Tensor& target) {
+  if (x.dtype() == DType::Bool && target.dtype() == DType::Bool) fail("mse_loss: expected numbers, got bool tensors");
+  return squared_error(x, target);
+}
+static Tensor huber_errors(const Tensor& x, const Tensor& target, double limit, double scale) {
+  return huber(x, target, Scalar(limit), Scalar(scale));
 }
 
 namespace {
@@ -197,6 +237,9 @@ const Operator ops[] = {
      "int ignore_index=-100) -> Tensor", kNN,
      "Minus the log-probability (N, C, ...) of the target class (N, ...), weighted by class.\n"
      ">>> pydl.nn.functional.nll_loss(pydl.tensor([[-1.0, -2.0], [-3.0, -4.0]]), pydl.tensor([0, 1]))\ntensor(2.5000)"},
+    {&squared_errors, "_squared_error(Tensor input, Tensor target) -> Tensor", kNN, "(x - t)^2 of each element."},
+    {&huber_errors, "_huber(Tensor input, Tensor target, float limit, float scale=1.0) -> Tensor", kNN,
+     "scale * c * (d - c / 2) with d = |x - t| and c = min(d, limit), of each element (Huber 1964)."},
 };
 
 }  // namespace

@@ -45,6 +45,8 @@ namespace rows {
 #define TEST(name, ...) Tensor name(const Tensor& x, const Out& out = {});
 #define DECLARE_BINARY_0(name) Tensor name(const Operand& a, const Operand& b, const Out& out = {});
 #define DECLARE_BINARY_1(name) Tensor name(const Operand& a, const Operand& b, const Scalar& p, const Out& out = {});
+#define DECLARE_BINARY_2(name) \
+  Tensor name(const Operand& a, const Operand& b, const Scalar& p, const Scalar& q, const Out& out = {});
 #define BINARY(name, domain, params, ...) DECLARE_BINARY_##params(name)
 #define BINARY_NOGRAD(name, domain, params, ...) DECLARE_BINARY_##params(name)
 #define COMPARE(name, ...) DECLARE_BINARY_0(name)
@@ -84,6 +86,15 @@ inline Tensor operator&(const Tensor& a, const Tensor& b) { return logical_and(a
 inline Tensor operator|(const Tensor& a, const Tensor& b) { return logical_or(a, b); }
 inline Tensor operator!(const Tensor& a) { return logical_not(a); }
 inline Tensor polygamma(double n, const Tensor& x) { return polygamma(x, Scalar(n)); }
+inline Tensor squared_error_slope(const Tensor& g, const Tensor& a, const Tensor& b) {
+  return pointwise(rows::squared_error_slope, {g, a, b}, {}, {});
+}
+inline Tensor huber_slope(const Tensor& g, const Tensor& a, const Tensor& b, double limit, double scale) {
+  return pointwise(rows::huber_slope, {g, a, b}, {Scalar(limit), Scalar(scale)}, {});
+}
+inline Tensor gate_slope(const Tensor& g, const Tensor& a, const Tensor& b, const Out& out = {}) {
+  return pointwise(rows::gate_slope, {g, a, b}, {}, out);
+}
 inline Tensor select(const Tensor& condition, const Operand& a, const Operand& b) { return where(condition, a, b); }
 
 }  // namespace pydl

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pydl
 from pydl import Tensor
+from pydl._core import nn as _nn
 from pydl.nn.functional._distance import pairwise_distance
 from pydl.nn.functional._reduction import (
     check_tensors,
@@ -42,8 +43,7 @@ def mse_loss(
     reduction = resolve("mse_loss", reduction, size_average, reduce)
     check_tensors("mse_loss", input, target)
     warn_if_broadcast("mse_loss", input, target)
-    difference = input - target
-    return reduce_weighted("mse_loss", difference * difference, weight, reduction)
+    return reduce_weighted("mse_loss", _nn._squared_error(input, target), weight, reduction)
 
 
 def l1_loss(
@@ -87,7 +87,7 @@ def smooth_l1_loss(
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
     warn_if_broadcast("smooth_l1_loss", input, target)
-    return reduce_loss(_huber(input, target, beta) / beta, reduction)
+    return reduce_loss(_nn._huber(input, target, beta, 1 / beta), reduction)
 
 
 def huber_loss(
@@ -103,14 +103,7 @@ def huber_loss(
     if delta <= 0:
         raise RuntimeError(f"huber_loss: expected delta > 0, got {delta}")
     warn_if_broadcast("huber_loss", input, target)
-    return reduce_loss(weighted("huber_loss", _huber(input, target, delta), weight), reduction)
-
-
-def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:
-    """c (d - c / 2) with c = min(d, delta): both branches without a branch, first and second derivative included."""
-    distance = (input - target).abs()
-    limited = distance.clamp(max=delta)
-    return limited * (distance - limited * 0.5)
+    return reduce_loss(weighted("huber_loss", _nn._huber(input, target, delta), weight), reduction)
 
 
 def kl_div(
