@@ -2,7 +2,7 @@
 // intrinsics for float16.
 #include "kernels/cast.h"
 
-#include "simd/vec.h"
+#include "kernels/bytes.h"
 
 #if defined(__clang__)
 #define PYDL_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
@@ -129,8 +129,11 @@ BY_SIZE(fill, (void* out, const void* value, int64_t n), out, value, n)
 // ---- copy and fill --------------------------------------------------------------------------------------------------
 template <class U> void identity(void* out, const void* const* in, const int64_t* step, int64_t n, bool past_cache) {
   if (step[0]) {
-    std::memcpy(out, in[0], size_t(n) * sizeof(U));
-    return;
+    const int64_t bytes = n * int64_t(sizeof(U));
+    auto* const from = static_cast<const char*>(in[0]);
+    if (!past_cache || bytes < 4096) return copy_bytes(static_cast<char*>(out), from, bytes);
+    stream_bytes(static_cast<char*>(out), from, bytes);
+    return stream_fence();
   }
   constexpr int64_t L = kVectorBytes / int64_t(sizeof(U));
   auto* to = static_cast<U*>(out);
