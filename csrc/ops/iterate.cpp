@@ -16,11 +16,14 @@ namespace {
 
 constexpr int kMaxInputs = 8;
 constexpr int64_t kChunk = 512;  // elements buffered at a time: a few operands of it stay in L1
+constexpr int64_t kShort = 64;   // rows shorter than this are joined where the operands allow it
 
 // One operand as the iteration sees it: byte strides per dimension, and how its elements reach the loop.
 struct Lane {
   char* data = nullptr;
   Dims strides;              // bytes, in iteration order
+  enum class Repeats : uint8_t { Nothing, Row, Element } repeats = Repeats::Nothing;  // where rows are joined
+  int64_t row_stride = 0;
   DType stored = DType::Float32, computed = DType::Float32;
   bool converts() const { return stored != computed; }
 };
@@ -42,6 +45,8 @@ class Iteration {
     for (const Lane& l : in) in_.push_back(l);
     order();
     coalesce();
+    joined_ = join_rows();
+    if (!joined_) lengthen();
     inner_ = shape_.back();
     direct_ = !out_.converts() && out_.strides.back() == item_size(out_.stored);
     for (const Lane& l : in_)
@@ -50,14 +55,15 @@ class Iteration {
 
   // Elements [begin, end) in iteration order.
   void run(int64_t begin, int64_t end) const {
-    int64_t row = begin / inner_, at = begin % inner_;
-    while (begin < end) {
+    int64_t at = begin % inner_;
+    for (Cursor cursor(*this, begin / inner_);; cursor.advance()) {
       const int64_t n = std::min(inner_ - at, end - begin);
-      if (direct_) direct(row, at, n);
-      else buffered(row, at, n);
+      if (joined_) joined(cursor, at, n);
+      else if (direct_) direct(cursor, at, n);
+      else buffered(cursor, at, n);
       begin += n;
+      if (begin == end) return;
       at = 0;
-      ++row;
     }
   }
 
@@ -113,33 +119,120 @@ class Iteration {
     select(shape_, 1);
   }
 
-  char* address(const Lane& l, int64_t row, int64_t at) const {
-    int64_t offset = at * l.strides.back();
-    for (size_t d = shape_.size() - 1; d-- > 0;) {
-      offset += row % shape_[d] * l.strides[d];
-      row /= shape_[d];
-    }
-    return l.data + offset;
+  // Makes one of the two innermost dimensions where rows are short and each operand lies dense across both, repeats one row,
+  // or repeats one element along a row: what repeats is written out, a chunk at a time.
+  bool join_rows() {
+    const size_t last = shape_.size() - 1;
+    if (last == 0 || shape_[last] >= kShort) return false;
+    const auto repeats = [&](const Lane& l) -> std::optional<Lane::Repeats> {
+      const int64_t inner = l.strides[last], outer = l.strides[last - 1], size = item_size(l.stored);
+      if (l.converts()) return std::nullopt;
+      if (inner == size && outer == size * shape_[last]) return Lane::Repeats::Nothing;
+      if (inner == size && outer == 0) return Lane::Repeats::Row;
+      if (inner == 0) return outer ? Lane::Repeats::Element : Lane::Repeats::Nothing;
+      return std::nullopt;
+    };
+    if (repeats(out_) != Lane::Repeats::Nothing) return false;
+    for (const Lane& l : in_)
+      if (!repeats(l)) return false;
+    const auto join = [&](Lane& l) {
+      l.repeats = *repeats(l);
+      l.row_stride = l.strides[last - 1];
+      l.strides[last - 1] = l.strides[last];
+      l.strides.pop_back();
+    };
+    join(out_);
+    for (Lane& l : in_) join(l);
+    row_ = shape_[last];
+    shape_[last - 1] *= row_;
+    shape_.pop_back();
+    return true;
   }
 
-  void direct(int64_t row, int64_t at, int64_t n) const {
+  // A loop over very few elements costs more than walking the next dimension by its strides.
+  void lengthen() {
+    constexpr int64_t kFew = 4;
+    const size_t last = shape_.size() - 1;
+    if (last == 0 || shape_[last] > kFew || shape_[last - 1] < 4 * kFew) return;
+    std::swap(shape_[last - 1], shape_[last]);
+    std::swap(out_.strides[last - 1], out_.strides[last]);
+    for (Lane& l : in_) std::swap(l.strides[last - 1], l.strides[last]);
+  }
+
+  // Where a row (all of the innermost dimension) begins in each operand.
+  struct Cursor {
+    const Iteration& of;
+    Dims index;
+    char* out;
+    const char* in[kMaxInputs];
+
+    Cursor(const Iteration& iteration, int64_t row) : of(iteration), index(of.shape_.size(), 0), out(of.out_.data) {
+      for (size_t i = 0; i < of.in_.size(); ++i) in[i] = of.in_[i].data;
+      for (size_t d = of.shape_.size() - 1; d-- > 0; row /= of.shape_[d]) move(d, index[d] = row % of.shape_[d]);
+    }
+    void move(size_t d, int64_t by) {
+      out += by * of.out_.strides[d];
+      for (size_t i = 0; i < of.in_.size(); ++i) in[i] += by * of.in_[i].strides[d];
+    }
+    void advance() {
+      for (size_t d = of.shape_.size() - 1; d-- > 0;) {
+        if (++index[d] < of.shape_[d]) return move(d, 1);
+        move(d, 1 - index[d]);
+        index[d] = 0;
+      }
+    }
+  };
+
+  void direct(const Cursor& row, int64_t at, int64_t n) const {
     const void* in[kMaxInputs];
     int64_t step[kMaxInputs];
     for (size_t i = 0; i < in_.size(); ++i) {
-      in[i] = address(in_[i], row, at);
+      in[i] = row.in[i] + at * in_[i].strides.back();
       step[i] = in_[i].strides.back() != 0;
     }
-    loop_(address(out_, row, at), in, step, n, past_cache_);
+    loop_(row.out + at * out_.strides.back(), in, step, n, past_cache_);
   }
 
-  void buffered(int64_t row, int64_t at, int64_t n) const {
+  // Elements [at, at + n) of joined rows.
+  void joined(const Cursor& rows, int64_t at, int64_t n) const {
+    alignas(64) char buffers[kMaxInputs][(kChunk + 2 * kShort) * 8];
+    const void* in[kMaxInputs];
+    int64_t step[kMaxInputs];
+    for (size_t i = 0; i < in_.size(); ++i) {
+      const int64_t size = item_size(in_[i].stored);
+      in[i] = rows.in[i];
+      step[i] = in_[i].repeats != Lane::Repeats::Nothing || in_[i].strides.back() != 0;
+      if (in_[i].repeats != Lane::Repeats::Row) continue;
+      for (int64_t filled = 0; filled < kChunk + row_; filled += row_)
+        std::memcpy(buffers[i] + filled * size, rows.in[i], size_t(row_ * size));
+    }
+    const int64_t size = item_size(out_.stored);
+    for (int64_t end = at + n; at < end; at += kChunk) {
+      const int64_t m = std::min(kChunk, end - at), row = at / row_, phase = at % row_;
+      for (size_t i = 0; i < in_.size(); ++i) {
+        const Lane& l = in_[i];
+        const int64_t item = item_size(l.stored);
+        if (l.repeats == Lane::Repeats::Nothing) {
+          in[i] = rows.in[i] + at * l.strides.back();
+          continue;
+        }
+        in[i] = buffers[i] + phase * item;
+        if (l.repeats == Lane::Repeats::Row) continue;
+        for (int64_t r = 0; r * row_ < phase + m; ++r)
+          fill(buffers[i] + r * row_ * item, rows.in[i] + (row + r) * l.row_stride, item, row_);
+      }
+      loop_(rows.out + at * size, in, step, m, false);
+    }
+  }
+
+  void buffered(const Cursor& row, int64_t at, int64_t n) const {
     alignas(64) char buffers[kMaxInputs + 1][kChunk * 8];
     alignas(64) char raw[kChunk * 8];
     const char* from[kMaxInputs];
     const void* in[kMaxInputs];
     int64_t step[kMaxInputs];
-    for (size_t i = 0; i < in_.size(); ++i) from[i] = address(in_[i], row, at);
-    char* to = address(out_, row, at);
+    for (size_t i = 0; i < in_.size(); ++i) from[i] = row.in[i] + at * in_[i].strides.back();
+    char* to = row.out + at * out_.strides.back();
     const int64_t out_stride = out_.strides.back(), out_size = item_size(out_.stored);
     for (int64_t done = 0; done < n; done += kChunk) {
       const int64_t m = std::min(kChunk, n - done);
@@ -182,7 +275,8 @@ class Iteration {
   SmallVector<Lane, 4> in_;
   Dims shape_;
   int64_t inner_ = 1;
-  bool direct_ = false, past_cache_;
+  int64_t row_ = 0;  // the length of joined rows
+  bool direct_ = false, joined_ = false, past_cache_;
 };
 
 Lane lane(const Tensor& t, IntSpan shape, DType computed) {

@@ -17,11 +17,26 @@ namespace {
 // An empty 1-d tensor is skipped by cat whatever the others look like, as in PyTorch.
 bool is_legacy_empty(const Tensor& t) { return t.dim() == 1 && t.numel() == 0; }
 
-// What one contiguous input of a cat contributes to each row of the output.
+// What one input of a cat contributes to each row of the output: `size` elements from `pitch` apart.
 struct Block {
   const void* data;
-  int64_t at, size;
+  int64_t at, size, pitch;
 };
+
+// The distance between the parts of t that lie behind each other from dimension `axis` on, where that is one number.
+std::optional<int64_t> row_pitch(const Tensor& t, int64_t axis) {
+  int64_t run = 1;
+  for (int64_t d = t.dim() - 1; d >= axis; run *= t.size(d--))
+    if (t.size(d) != 1 && t.stride(d) != run) return std::nullopt;
+  int64_t pitch = run, rows = 1;
+  for (int64_t d = axis - 1; d >= 0; --d) {
+    if (t.size(d) == 1) continue;
+    if (rows == 1) pitch = t.stride(d);
+    else if (t.stride(d) != pitch * rows) return std::nullopt;
+    rows *= t.size(d);
+  }
+  return pitch;
+}
 
 // Every row of y, of `width` elements, <- its blocks, one behind the other. Threads share the elements of y; whole rows
 // go in chunks that stay in cache from the first block to the last.
@@ -30,7 +45,7 @@ void join_blocks(const Tensor& y, const std::vector<Block>& blocks, int64_t widt
   constexpr int64_t kChunk = 64 * 1024 / int64_t(sizeof(T));
   const bool stream = exceeds_cache(2 * int64_t(y.nbytes()));
   auto copy = [&, move = move_kernels<T>().copy_rows](const Block& b, int64_t row, int64_t rows, int64_t first, int64_t last) {
-    move(y.data<T>() + row * width + b.at + first, width, static_cast<const T*>(b.data) + row * b.size + first, b.size, rows,
+    move(y.data<T>() + row * width + b.at + first, width, static_cast<const T*>(b.data) + row * b.pitch + first, b.pitch, rows,
          last - first, stream);
   };
   parallel_for(y.numel(), kChunk / 2, [&](int64_t begin, int64_t end) {
@@ -91,7 +106,8 @@ Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {
     if (is_legacy_empty(t) || t.numel() == 0) continue;
     const Tensor part = order.to_memory(t);
     const int64_t n = part.size(axis);
-    if (part.is_contiguous() && part.dtype() == joined.dtype()) blocks.push_back({part.raw(), at * inner, n * inner});
+    const std::optional<int64_t> pitch = part.dtype() == joined.dtype() ? row_pitch(part, axis) : std::nullopt;
+    if (pitch) blocks.push_back({part.raw(), at * inner, n * inner, *pitch});
     else copy_values(joined.alias(part.sizes(), joined.strides(), at * inner), part);
     at += n;
   }

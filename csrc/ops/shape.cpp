@@ -1,5 +1,8 @@
 #include "ops/shape.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "autograd/node.h"
 #include "base/parallel.h"
 #include "kernels/table.h"
@@ -243,12 +246,29 @@ Tensor expand_as(const Tensor& x, const Tensor& other) { return expand(x, other.
 Tensor view_as(const Tensor& x, const Tensor& other) { return view(x, other.sizes()); }
 Tensor reshape_as(const Tensor& x, const Tensor& other) { return reshape(x, other.sizes()); }
 
-// The part of the last two dimensions on one side of a diagonal.
+// The part of the last two dimensions on one side of a diagonal: the beginning or the end of each row, zeros elsewhere.
 template <bool kLower> Tensor triangle(const Tensor& x, int64_t diagonal) {
-  if (x.dim() < 2) fail(kLower ? "tril" : "triu", ": expected at least 2 dimensions, got ", x);
-  const Tensor rows = unsqueeze(arange(Scalar(int64_t(0)), Scalar(x.size(-2))), 1), cols = arange(Scalar(int64_t(0)), Scalar(x.size(-1)));
-  const Tensor distance = sub(cols, rows);
-  return where(kLower ? le(distance, Operand(Scalar(diagonal))) : ge(distance, Operand(Scalar(diagonal))), x, Operand(Scalar(false)));
+  Call call(kLower ? "tril" : "triu");
+  if (x.dim() < 2) fail(call.op, ": expected at least 2 dimensions, got ", x);
+  const int64_t rows = x.size(-2), cols = x.size(-1), item = x.item_size();
+  const int64_t first = std::clamp(diagonal, -rows, cols) + kLower;  // where the parts of row 0 meet
+  const Tensor from = contiguous(x.alias()), part = Tensor::empty(x.sizes(), x.dtype());
+  auto* const source = static_cast<const uint8_t*>(from.raw());
+  auto* const to = static_cast<uint8_t*>(part.raw());
+  const auto copy_rows = move_kernels<uint8_t>().copy_rows;
+  if (x.numel() > 0)
+    parallel_for(x.numel() / cols, 1 + 16384 / cols, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const int64_t row = r * cols * item, edge = std::clamp<int64_t>(first + r % rows, 0, cols) * item, width = cols * item;
+        const int64_t kept = kLower ? 0 : edge, cleared = kLower ? edge : 0, length = kLower ? edge : width - edge;
+        copy_rows(to + row + kept, 0, source + row + kept, 0, 1, length, false);
+        std::memset(to + row + cleared, 0, size_t(width - length));
+      }
+    });
+  const Tensor y = in_format_of(x, part);
+  if (autograd::needed(x))
+    autograd::record(kLower ? "TrilBackward" : "TriuBackward", y, {x}, [=](const Tensor& g) { return triangle<kLower>(g, diagonal); });
+  return y;
 }
 
 Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
