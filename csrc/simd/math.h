@@ -4,9 +4,10 @@
 //     1    sqrt exp exp2 log pow fmod remainder (exact), float32 erf
 //     2    expm1 log2 log1p sin cos acos atan atan2 hypot cosh asinh rsqrt, float64 tanh sigmoid
 //     2.5  log10 asin sinh tanh sigmoid acosh atanh
+//     3    erfinv
 //     4.5  tan erfc
 // ndtr keeps 46 + x^2 units in its lower tail (rounding x alone costs x^2). Lane by lane in double, through special.h:
-// lgamma digamma polygamma erfinv i0 i1 nextafter, float64 pow, and sin, cos, tan and fmod of huge arguments.
+// lgamma digamma polygamma i0 i1 nextafter, float64 pow, and sin, cos, tan and fmod of huge arguments.
 //
 // NaN, infinities and -0 behave as in C and PyTorch. Subnormals are flushed around every kernel, so the logarithms
 // count a subnormal argument as zero. The baseline, which lacks FMA, differs in the last bits and may pass these
@@ -501,6 +502,34 @@ template <class T> PYDL_INLINE vec<T> erfc(vec<T> x) {
   return select(x < 0, 2 - result, result);
 }
 
+// x P(w) up to w = -log(1 - x^2) = 5, M. Giles's variable ("Approximating the erfinv function", 2011), and beyond
+// r Q(1/r) with r = sqrt(-log(1 - |x|)).
+template <class T> PYDL_INLINE vec<T> erfinv(vec<T> x) {
+  const vec<T> a = abs(x), w = -log((1 - a) * (1 + a));
+  vec<T> p;
+  if constexpr (kSingle<T>) p = polynomial(w, 0.886226892, 0.232013822, 0.0115486542, -0.002334296, -0.000127481748,
+                                           4.45652913e-05, 3.98320708e-06, -1.97645431e-06, 2.21029666e-07,
+                                           -8.79097595e-09);
+  else p = polynomial(w, 0.886226925452758, 0.23201366653465214, 0.011549342038349352, -0.002335101642650295,
+                      -0.00012804328699116542, 4.6611409388342824e-05, 2.020076939075346e-06, -1.012730665532494e-06,
+                      -3.703694492765118e-08, 2.2509001686011968e-08, 9.943189286663509e-10, -6.807639727713704e-10,
+                      6.306128058074929e-11, -1.8838826227887193e-11, 9.68764136418535e-12, -2.3636862410124143e-12,
+                      3.095401779704726e-13, -1.991633813113612e-14, -9.997994922057373e-17, 1.199089898024834e-16,
+                      -8.471787482242286e-18, 2.0993925772141747e-19);
+  const mask<T> near = w < 5;
+  if (__builtin_expect(all_lanes(near), 1)) return x * p;
+  const vec<T> r = sqrt(-log(1 - a)), u = 1 / r - 0.3;
+  vec<T> q;
+  if constexpr (kSingle<T>) q = polynomial(u, 0.91842407, -0.399221569, -0.192403927, 0.487545758, -0.513671577,
+                                           0.43328777);
+  else q = polynomial(u, 0.9184240438767699, -0.3992209502150012, -0.19239073863683165, 0.4869413594128484,
+                      -0.5148795716712209, 0.5650500434598171, -0.9346701346613059, 1.9187234019715849,
+                      -4.134956747392694, 9.234031300732674, -21.50090963051888, 51.82451616172579,
+                      -127.44025187401233, 339.12266078283835, -1004.405342243704, 1866.3858183402215,
+                      -962.083175374685, 30640.47515129465, -144768.85540227607);
+  return select(near, x * p, copysign(r * q, x));
+}
+
 // The normal distribution function. In float32 its smaller half is exp(P(|x|)) up to 6 standard deviations.
 PYDL_INLINE vec<double> ndtr(vec<double> x) { return 0.5 * erfc(x * -0.7071067811865476); }
 PYDL_INLINE vec<float> ndtr(vec<float> x) {
@@ -558,7 +587,6 @@ template <class T> PYDL_INLINE vec<T> logaddexp2(vec<T> a, vec<T> b) {
   template <class T> PYDL_INLINE vec<T> name(vec<T> x) { return map_lanes(x, special::name); }
 PYDL_LANEWISE(lgamma)
 PYDL_LANEWISE(digamma)
-PYDL_LANEWISE(erfinv)
 PYDL_LANEWISE(i0)
 PYDL_LANEWISE(i0e)
 PYDL_LANEWISE(i1)

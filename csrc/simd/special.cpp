@@ -1,7 +1,6 @@
 #include "simd/special.h"
 
 #include <cmath>
-#include <initializer_list>
 #include <limits>
 
 namespace pydl::special {
@@ -68,37 +67,6 @@ double polygamma(double order, double x) {
   if (x < -1e6) return kNaN;
   const double sign = std::fmod(order, 2) == 1 ? 1 : -1;
   return sign * std::tgamma(order + 1) * hurwitz_zeta(order + 1, x);
-}
-
-// A rational approximation, then Newton's method: erf' is 2/sqrt(pi) exp(-x^2). Near 1 the residual is taken in erfc.
-double erfinv(double y) {
-  const double a = std::fabs(y);
-  if (!(a <= 1)) return kNaN;
-  if (a == 1) return std::copysign(kInf, y);
-  if (a < 1e-9) return 0.8862269254527580 * y;
-  // M. Giles, "Approximating the erfinv function", GPU Computing Gems (2011).
-  double w = -std::log1p(-a * a), x;
-  const auto horner = [&](std::initializer_list<double> coefficients) {
-    double p = 0;
-    for (const double c : coefficients) p = p * w + c;
-    return p;
-  };
-  if (w < 5) {
-    w -= 2.5;
-    x = horner({2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087, -0.00125372503,
-                -0.00417768164, 0.246640727, 1.50140941});
-  } else {
-    w = std::sqrt(w) - 3;
-    x = horner({-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613,
-                0.00943887047, 1.00167406, 2.83297682});
-  }
-  x *= a;
-  for (int step = 0; step < 3; ++step) {
-    const double residual = a < 0.5 ? std::erf(x) - a : (1 - a) - std::erfc(x);
-    const double correction = residual / (1.1283791670955126 * std::exp(-x * x));
-    x -= correction / (1 + x * correction);  // Halley
-  }
-  return std::copysign(x, y);
 }
 
 // exp(-x) I_order(x) for x >= 0, order 0 or 1: the power series (all terms positive), or the asymptotic one, whose

@@ -17,7 +17,6 @@ double nextafter_float(double x, double y);  // between floats
 double lgamma(double x);
 double digamma(double x);                    // +-inf at -+0, NaN at negative integers
 double polygamma(double order, double x);    // derivative of digamma of that order, an integer >= 0
-double erfinv(double y);
 double i0(double x), i0e(double x);          // modified Bessel functions; e: times exp(-|x|)
 double i1(double x), i1e(double x);
 
