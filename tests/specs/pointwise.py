@@ -195,7 +195,7 @@ unary("erfc", each(math.erfc), aliases=("special.erfc",), grad_eps=256)
 unary("erfinv", each(erfinv), domain=(-0.999, 0.999))
 op("erfinv", each(erfinv), [call(t(257)), call(t(33, low=-0.9999999, high=-0.9999))], variant="tails",
     domain=(0.99, 0.9999999), forms="mfio", pointwise=True, family="pointwise")
-unary("lgamma", each(lgamma), domain=(0.2, 9), magnitude="one", eps=8)
+unary("lgamma", each(lgamma), domain=(0.1, 40), magnitude="one", eps=8)
 unary("digamma", each(digamma), domain=(0.2, 9), magnitude="one", eps=16, special=False, torch_eps=2e6)
 unary("i0", lambda x: np.i0(x), eps=16, special=False)
 unary("special.entr", lambda x: np.where(x < 0, -np.inf, -xlog(np.maximum(x, 0))), domain=(0.05, 4), forms="fo",
