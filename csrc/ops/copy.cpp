@@ -38,8 +38,8 @@ void resize_output(const char* op, const Tensor& out, IntSpan sizes) {
 static PointwiseLoop identity_loop(DType t) { return cast_kernels().identity.of(item_size(t)); }
 
 // Two tensors of one shape as a batch of matrices [rows, cols]: side by side in `into`, down the columns in `from`.
-// Dimensions are taken in the order of into's memory and merged where they lie alike in both, so that the image formats
-// are [N, C, pixels] and [N, pixels, C] for any number of spatial dimensions.
+// Dimensions are taken in the order of into's memory, but for the one that is dense in `from`, and merged where they lie
+// alike in both, so that the image formats are [N, C, pixels] and [N, pixels, C] for any number of spatial dimensions.
 struct Transposition {
   Dims lead, into_lead, from_lead;  // sizes and strides of the batch
   int64_t batch = 1, rows = 0, cols = 0, into_stride = 0, from_stride = 0;
@@ -59,7 +59,10 @@ struct Transposition {
       t.lead.back() *= into.size(d), t.into_lead.back() = into.stride(d), t.from_lead.back() = from.stride(d);
     }
     const size_t n = t.lead.size();
-    if (n < 2 || t.into_lead[n - 1] != 1 || t.from_lead[n - 2] != 1) return std::nullopt;
+    const auto dense = std::find(t.from_lead.begin(), t.from_lead.end(), 1);  // the dimension that is dense in `from`
+    if (n < 2 || t.into_lead[n - 1] != 1 || dense >= t.from_lead.end() - 1) return std::nullopt;
+    const auto place = dense - t.from_lead.begin();
+    for (Dims* v : {&t.lead, &t.into_lead, &t.from_lead}) std::rotate(v->begin() + place, v->begin() + place + 1, v->end() - 1);
     t.rows = t.lead[n - 2], t.cols = t.lead[n - 1];
     t.into_stride = t.into_lead[n - 2], t.from_stride = t.from_lead[n - 1];
     if (t.rows < 4 || t.cols < 4 || t.into_stride < t.cols || t.from_stride < t.rows) return std::nullopt;

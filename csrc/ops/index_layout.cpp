@@ -204,8 +204,15 @@ Lines::Lines(const Tensor& x, int64_t dim, IntSpan sizes, bool owned) : along(x.
       repeat_stride_ = strides[d];
       continue;
     }
+    const int64_t x_stride = int64_t(d) == dim ? 0 : x.stride(int64_t(d));
+    if (!sizes_.empty() && x_strides_.back() == x_stride * sizes[d] && strides_.back() == strides[d] * sizes[d]) {
+      sizes_.back() *= sizes[d];
+      x_strides_.back() = x_stride;
+      strides_.back() = strides[d];
+      continue;
+    }
     sizes_.push_back(sizes[d]);
-    x_strides_.push_back(int64_t(d) == dim ? 0 : x.stride(int64_t(d)));
+    x_strides_.push_back(x_stride);
     strides_.push_back(strides[d]);
   }
 }

@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "kernels/table.h"
+#include "ops/odometer.h"
 #include "tensor/tensor.h"
 
 namespace pydl {
@@ -59,16 +60,17 @@ class Lines {
     const int64_t width = whole_ ? 1 : length_, size = whole_ ? length_ : 1;
     const int64_t work = std::max<int64_t>(1, repeats_ * size);
     parallel_for(element_count(sizes_) * width, std::max<int64_t>(1, kIndexGrain / work), [&](int64_t at, int64_t end) {
-      while (at < end) {
-        const int64_t first = at % width, n = std::min(width - first, end - at);
-        int64_t offset = first * step, position = first * stride;
-        int64_t row = at / width;
-        for (size_t d = sizes_.size(); d-- > 0; row /= sizes_[d]) {
-          offset += row % sizes_[d] * x_strides_[d];
-          position += row % sizes_[d] * strides_[d];
-        }
+      int64_t first = at % width, offset = first * step, position = first * stride;
+      const auto move = [&](size_t d, int64_t by) {
+        offset += by * x_strides_[d];
+        position += by * strides_[d];
+      };
+      for (Odometer row(sizes_, at / width, move);; row.advance(move)) {
+        const int64_t n = std::min(width - first, end - at);
         for (int64_t r = 0; r < repeats_; ++r) line(offset, position + r * repeat_stride_, n * size);
-        at += n;
+        if ((at += n) == end) return;
+        offset -= first * step, position -= first * stride;
+        first = 0;
       }
     });
   }

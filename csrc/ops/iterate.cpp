@@ -9,6 +9,7 @@
 #include "kernels/table.h"
 #include "ops/call.h"
 #include "ops/copy.h"
+#include "ops/odometer.h"
 
 namespace pydl {
 
@@ -56,7 +57,9 @@ class Iteration {
   // Elements [begin, end) in iteration order.
   void run(int64_t begin, int64_t end) const {
     int64_t at = begin % inner_;
-    for (Cursor cursor(*this, begin / inner_);; cursor.advance()) {
+    Cursor cursor(*this);
+    const auto move = [&](size_t d, int64_t by) { cursor.move(d, by); };
+    for (Odometer row(IntSpan(shape_).first(shape_.size() - 1), begin / inner_, move);; row.advance(move)) {
       const int64_t n = std::min(inner_ - at, end - begin);
       if (joined_) joined(cursor, at, n);
       else if (direct_) direct(cursor, at, n);
@@ -162,24 +165,15 @@ class Iteration {
   // Where a row (all of the innermost dimension) begins in each operand.
   struct Cursor {
     const Iteration& of;
-    Dims index;
     char* out;
     const char* in[kMaxInputs];
 
-    Cursor(const Iteration& iteration, int64_t row) : of(iteration), index(of.shape_.size(), 0), out(of.out_.data) {
+    explicit Cursor(const Iteration& iteration) : of(iteration), out(of.out_.data) {
       for (size_t i = 0; i < of.in_.size(); ++i) in[i] = of.in_[i].data;
-      for (size_t d = of.shape_.size() - 1; d-- > 0; row /= of.shape_[d]) move(d, index[d] = row % of.shape_[d]);
     }
     void move(size_t d, int64_t by) {
       out += by * of.out_.strides[d];
       for (size_t i = 0; i < of.in_.size(); ++i) in[i] += by * of.in_[i].strides[d];
-    }
-    void advance() {
-      for (size_t d = of.shape_.size() - 1; d-- > 0;) {
-        if (++index[d] < of.shape_[d]) return move(d, 1);
-        move(d, 1 - index[d]);
-        index[d] = 0;
-      }
     }
   };
 
