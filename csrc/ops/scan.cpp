@@ -207,19 +207,18 @@ Tensor product_values(const Tensor& input, IntSpan dims, bool keepdim) {
 Tensor prod(const Tensor& input, std::optional<int64_t> dim, bool keepdim, std::optional<DType> dtype) {
   Call call("prod");
   const Tensor x = prepared(input, dtype);
-  if (!dim && x.dim() != 1) {
-    const Tensor y = prod(reshape(x, Dims{-1}), 0);
-    return keepdim ? reshape(y, Dims(size_t(x.dim()), 1)) : y;
-  }
-  const int64_t d = wrap_dim(call.op, dim.value_or(0), x.dim());
-  const Tensor y = cast(product_values(x, x.dim() ? Dims{d} : Dims{}, keepdim), x.dtype());
+  const bool all = !dim && x.dim() > 1;
+  const int64_t d = all ? 0 : wrap_dim(call.op, dim.value_or(0), x.dim());
+  const Dims dims = wrap_dims(call.op, all || x.dim() == 0 ? IntSpan() : IntSpan(&d, 1), x.dim());
+  const Tensor y = cast(product_values(x, dims, keepdim), x.dtype());
   if (autograd::needed(x))
     // The product of all others is that of those before times that of those after: exact where elements are zero.
-    autograd::record("ProdBackward", y, {x}, [d, keepdim, sizes = Dims(x.sizes()), x = autograd::save(x)](const Tensor& g) {
-      const Tensor value = x;
-      if (sizes.empty() || value.numel() == 0) return restore(g, sizes, sizes.empty() ? Dims{} : Dims{d}, keepdim);
+    autograd::record("ProdBackward", y, {x}, [all, d, dims, keepdim, sizes = Dims(x.sizes()), x = autograd::save(x)](const Tensor& g) {
+      const Tensor value = all ? reshape(x, Dims{-1}) : x.get();
+      const Tensor each = restore(g, sizes, dims, keepdim);
+      if (sizes.empty() || value.numel() == 0) return each;
       const Tensor before = exclusive_cumprod(value, d), after = reversed(exclusive_cumprod(reversed(value, d), d), d);
-      return mul(restore(g, sizes, Dims{d}, keepdim), mul(before, after));
+      return mul(each, reshape(mul(before, after), sizes));
     });
   return y;
 }

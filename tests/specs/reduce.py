@@ -87,6 +87,8 @@ reduction("prod", numpy_style(np.prod), over_one_dim() + over_all(), dtypes=(*FL
     domain=(0.7, 1.4), eps=40, magnitude="one")
 reduction("prod", numpy_style(np.prod), [call(literal(v, grad=True), dim=1) for v in ([[1.0, 0.0, 3.0],
     [2.0, 4.0, 5.0]], [[0.0, 0.0, 3.0]])], variant="zeros", large=None)
+reduction("prod", numpy_style(np.prod), [call(literal([[1.0, 0.0, 3.0], [2.0, 4.0, 5.0]], grad=True))],
+    variant="a_zero", forms="mf", large=None)
 def varied(calls: list[Call]) -> list[Call]:
     """Standard deviations have no derivative where all values are equal."""
     def flat(c: Call) -> bool:
