@@ -410,8 +410,19 @@ std::tuple<Tensor, Tensor> std_mean_corrected(const Tensor& x, const std::option
 }
 Tensor sum_dims(const Tensor& x, const std::optional<Dims>& d, bool keepdim, std::optional<DType> t) { return sum(x, or_all(d), keepdim, t); }
 Tensor mean_dims(const Tensor& x, const std::optional<Dims>& d, bool keepdim, std::optional<DType> t) { return mean(x, or_all(d), keepdim, t); }
-Tensor nansum(const Tensor& x, const std::optional<Dims>& d, bool keepdim, std::optional<DType> t) {
-  return sum(where(isnan(x), Operand(0), x), or_all(d), keepdim, t);
+Tensor nansum(const Tensor& input, const std::optional<Dims>& d, bool keepdim, std::optional<DType> dtype) {
+  Call call("nansum");
+  if (!is_floating(input.dtype())) return sum(input, or_all(d), keepdim, dtype);
+  const DType result = dtype.value_or(input.dtype());
+  if (!is_floating(result)) return sum(where(isnan(input), Operand(0), input), or_all(d), keepdim, dtype);
+  const Dims dims = wrap_dims("nansum", or_all(d), input.dim());
+  const Tensor source = cast(input, result), x = widened(source);
+  const Tensor y = cast(visit_float(x.dtype(), REDUCE_FLOAT(nansum, sum)), result);
+  if (autograd::needed(source))
+    autograd::record("NansumBackward", y, {source}, [sizes = Dims(source.sizes()), dims, keepdim, x = autograd::save(source)](const Tensor& g) {
+      return where(isnan(x.get().alias()), Operand(0.0), restore(g, sizes, dims, keepdim));
+    });
+  return y;
 }
 Tensor nanmean(const Tensor& x, const std::optional<Dims>& d, bool keepdim, std::optional<DType> t) {
   const Tensor valid = logical_not(isnan(x));
