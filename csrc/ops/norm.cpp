@@ -27,9 +27,9 @@ Tensor vector_norm(const Tensor& input, const Scalar& ord, const std::optional<D
   const IntSpan dims = or_all(dim);
   const double p = ord.to_double();
   if (p == 0) return sum(cast(ne(x, Operand(0)), x.dtype()), dims, keepdim);
-  if (p == 1) return sum(abs(x), dims, keepdim);
+  if (p == 1) return sum_abs(x, dims, keepdim);
   if (std::isinf(p)) return p > 0 ? amax(abs(x), dims, keepdim) : amin(abs(x), dims, keepdim);
-  const Tensor powers = p == 2 ? sum(square(x), dims, keepdim) : sum(pow(abs(x), Operand(p)), dims, keepdim);
+  const Tensor powers = p == 2 ? sum_squares(x, dims, keepdim) : sum(pow(abs(x), Operand(p)), dims, keepdim);
   const Tensor zero = eq(powers.alias(), Operand(0));
   const Tensor safe = autograd::needed(x) ? where(zero, Operand(1.0), powers) : powers;
   const Tensor root = p == 2 ? sqrt(safe) : pow(safe, Operand(1 / p));

@@ -272,6 +272,28 @@ Tensor logsumexp(const Tensor& input, IntSpan dim, bool keepdim) {
   return y;
 }
 
+Tensor sum_squares(const Tensor& input, IntSpan dim, bool keepdim) {
+  const Dims dims = wrap_dims("sum_squares", dim, input.dim());
+  const Tensor x = widened(input);
+  const Tensor y = cast(visit_float(x.dtype(), REDUCE_FLOAT(sum_squares, sum)), input.dtype());
+  if (autograd::needed(input))
+    autograd::record("SumSquaresBackward", y, {input}, [sizes = Dims(input.sizes()), dims, keepdim, x = autograd::save(input)](const Tensor& g) {
+      return mul(x.get(), restore(mul(g, Operand(2)), sizes, dims, keepdim));
+    });
+  return y;
+}
+
+Tensor sum_abs(const Tensor& input, IntSpan dim, bool keepdim) {
+  const Dims dims = wrap_dims("sum_abs", dim, input.dim());
+  const Tensor x = widened(input);
+  const Tensor y = cast(visit_float(x.dtype(), REDUCE_FLOAT(sum_abs, sum)), input.dtype());
+  if (autograd::needed(input))
+    autograd::record("SumAbsBackward", y, {input}, [sizes = Dims(input.sizes()), dims, keepdim, x = autograd::save(input)](const Tensor& g) {
+      return mul(sign(x.get().alias()), restore(g, sizes, dims, keepdim));
+    });
+  return y;
+}
+
 // ---- variance -----------------------------------------------------------------------------------------------------------
 
 namespace {

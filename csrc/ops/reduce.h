@@ -6,6 +6,9 @@ namespace pydl {
 
 // No dims means all of them.
 Tensor sum(const Tensor& x, IntSpan dims = {}, bool keepdim = false, std::optional<DType> dtype = {});
+// The sums of x^2 and of |x|, floating point, in one pass.
+Tensor sum_squares(const Tensor& x, IntSpan dims = {}, bool keepdim = false);
+Tensor sum_abs(const Tensor& x, IntSpan dims = {}, bool keepdim = false);
 Tensor mean(const Tensor& x, IntSpan dims = {}, bool keepdim = false, std::optional<DType> dtype = {});
 Tensor amax(const Tensor& x, IntSpan dims = {}, bool keepdim = false);
 Tensor amin(const Tensor& x, IntSpan dims = {}, bool keepdim = false);
