@@ -1,7 +1,9 @@
 #include "kernels/sort.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "base/truth.h"
 
@@ -135,10 +137,36 @@ Item* radix_sort(Item* items, Item* other, int64_t n) {
   return items;
 }
 
-constexpr int64_t kInsertion = 48;  // rows up to here: a radix pass would mostly count empty digits
+// The same for up to 255 items, whose counts and positions fit in bytes: eight of them add up in one multiplication.
+template <int Bytes, class Item>
+Item* radix_sort_short(Item* items, Item* other, int64_t n) {
+  static_assert(std::endian::native == std::endian::little);
+  constexpr uint64_t ones = 0x0101010101010101;
+  alignas(8) uint8_t counts[Bytes][256] = {};
+  for (int64_t i = 0; i < n; ++i)
+    for (int b = 0; b < Bytes; ++b) ++counts[b][items[i].key() >> 8 * b & 255];
+  for (int b = 0; b < Bytes; ++b) {
+    if (counts[b][items[0].key() >> 8 * b & 255] == n) continue;
+    alignas(8) uint8_t position[256];
+    uint64_t before = 0;
+    for (int d = 0; d < 256; d += 8) {
+      uint64_t eight;
+      std::memcpy(&eight, counts[b] + d, 8);
+      const uint64_t sums = eight * ones, exclusive = (sums << 8) + before * ones;
+      std::memcpy(position + d, &exclusive, 8);
+      before += sums >> 56;
+    }
+    for (int64_t i = 0; i < n; ++i) other[position[items[i].key() >> 8 * b & 255]++] = items[i];
+    std::swap(items, other);
+  }
+  return items;
+}
+
+constexpr int64_t kInsertion = 32;  // rows up to here: a radix pass would mostly count empty digits
 template <int Bytes, class Item>
 Item* sort_items(Item* items, int64_t n) {
-  if (n > kInsertion) return radix_sort<Bytes>(items, items + n, n);
+  if (n > 255) return radix_sort<Bytes>(items, items + n, n);
+  if (n > kInsertion) return radix_sort_short<Bytes>(items, items + n, n);
   insertion_sort(items, n);
   return items;
 }
@@ -151,6 +179,41 @@ void store(T* values, int64_t* indices, int64_t out_stride, const T* in, int64_t
     if (values) values[i * out_stride] = value_at(in + from * in_stride);
     if (indices) indices[i * out_stride] = from;
   }
+}
+
+// May any of a block be better than `bound`, larger or smaller? NaN may: its key tells.
+constexpr int64_t kBlock = 16;
+template <bool Larger, class T>
+bool any_better(const T* in, T bound) {
+  if constexpr (is_half(dtype_of<T>) || std::is_same_v<T, bool>) {
+    return true;
+  } else {
+    typedef T Vector __attribute__((vector_size(16), aligned(alignof(T)), may_alias));
+    const Vector* block = reinterpret_cast<const Vector*>(in);
+    auto not_better = Larger ? block[0] <= bound : block[0] >= bound;
+    for (int64_t v = 1; v < kBlock * int64_t(sizeof(T)) / 16; ++v)
+      not_better &= Larger ? block[v] <= bound : block[v] >= bound;
+    uint64_t halves[2];
+    std::memcpy(halves, &not_better, 16);
+    return (halves[0] & halves[1]) != ~uint64_t(0);
+  }
+}
+
+// Appends what is better than the element `worst` from in[i] on to the items, block by block, most of which hold none,
+// until less than a block is left or `capacity` is reached, at most a block beyond. Returns where it stopped.
+template <class T, class Item>
+int64_t collect_better(Item* items, int64_t& count, int64_t capacity, const T* in, int64_t i, int64_t n, Key<T> mask,
+                       Item worst) {
+  const T bound = value_at(in + worst.index());
+  for (; count < capacity && i + kBlock <= n; i += kBlock) {
+    if (!(mask ? any_better<true>(in + i, bound) : any_better<false>(in + i, bound))) continue;
+    for (int64_t j = i; j < i + kBlock; ++j) {
+      const Key<T> key = key_of(value_at(in + j)) ^ mask;
+      items[count] = Item(key, j);
+      count += key < worst.key();
+    }
+  }
+  return i;
 }
 
 }  // namespace
@@ -180,17 +243,20 @@ void SortKernels<T>::topk(T* values, int64_t* indices, int64_t out_stride, const
   with_item<T>(n, [&]<class Item>(Item) {
     Item* const items = static_cast<Item*>(workspace);
     const Key<T> mask = largest ? Key<T>(~Key<T>(0)) >> (sizeof(T) < 4 ? 32 - 8 * sizeof(T) : 0) : Key<T>(0);
-    // Candidates collect in a buffer; when it is full the best k stay, and only better ones than the k-th enter.
-    const int64_t capacity = std::min(n, std::max<int64_t>(4 * k, 256));
+    // Candidates collect in a buffer; when it is full the best k stay, and only better ones than the k-th enter. Keys
+    // decide that: of equal ones the earlier stays.
+    const int64_t capacity = std::min(n, std::max<int64_t>(4 * k, 32));
     int64_t count = 0, i = 0;
     for (; count < capacity; ++i, ++count) items[count] = Item(key_of(value_at(in + i * in_stride)) ^ mask, i);
     while (i < n) {
       std::nth_element(items, items + k - 1, items + count);
       const Item worst = items[k - 1];
-      for (count = k; i < n && count < capacity; ++i) {
-        const Item candidate(key_of(value_at(in + i * in_stride)) ^ mask, i);
-        items[count] = candidate;
-        count += candidate < worst;
+      count = k;
+      if (in_stride == 1) i = collect_better(items, count, capacity, in, i, n, mask, worst);
+      for (; i < n && count < capacity; ++i) {
+        const Key<T> key = key_of(value_at(in + i * in_stride)) ^ mask;
+        items[count] = Item(key, i);
+        count += key < worst.key();
       }
     }
     if (k < count) std::nth_element(items, items + k - 1, items + count);

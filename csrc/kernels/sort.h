@@ -2,8 +2,8 @@
 //
 // The order is PyTorch's: NaN above everything, all NaNs equal, -0.0 equal to 0.0, sorts stable. Values map to unsigned
 // keys of that order, so one implementation serves all dtypes: an insertion sort for short rows, else least significant
-// digit radix sort on (key, index) pairs that skips digits that all keys share. Strides count elements. Workspaces are
-// 64-byte aligned; outputs that are null are not written.
+// digit radix sort on (key, index) pairs that skips digits that all keys share; up to 255 elements it counts in bytes.
+// Strides count elements. Workspaces are 64-byte aligned; outputs that are null are not written.
 #pragma once
 #include <cstddef>
 #include <cstdint>
