@@ -60,11 +60,23 @@ void record_picked(const char* name, const Tensor& values, const Tensor& indices
   });
 }
 
+constexpr int64_t kLongLine = 48, kFew = 4096, kCached = 1 << 17;  // elements
+
 // (values, indices) with `k` results along dim; run(kernel tag, x line, values line, indices line, stride, n, workspace).
 template <class Run> std::tuple<Tensor, Tensor> pick(const Tensor& input, int64_t input_dim, int64_t k, Run run) {
   const MemoryOrder order(input);
-  const Tensor x = order.to_memory(input);
-  const int64_t dim = order.dim(input_dim);
+  const Tensor whole = order.to_memory(input);
+  const int64_t last = whole.dim() - 1;
+  // Long lines across the memory would touch a cache line with every element: a transposed copy has them along it.
+  // The results must be copied back, which pays where they are few or the caches hold them.
+  const int64_t place = order.dim(input_dim);
+  const bool across = whole.dim() > 1 && place != last && whole.size(place) >= kLongLine && whole.numel() >= kFew &&
+                      (whole.numel() <= kCached || 4 * k <= whole.size(place));
+  Dims there, back;
+  for (int64_t d = 0; across && d < last; ++d) there.push_back(d < place ? d : d + 1);
+  if (across) there.push_back(place);
+  const Tensor x = across ? contiguous(permute(whole, there)) : whole;
+  const int64_t dim = across ? last : place;
   Dims sizes(x.sizes());
   if (x.dim()) sizes[size_t(dim)] = k;
   const Tensor values = Tensor::empty(sizes, x.dtype()), indices = Tensor::empty(sizes, DType::Int64);
@@ -76,7 +88,9 @@ template <class Run> std::tuple<Tensor, Tensor> pick(const Tensor& input, int64_
         run(tag, x.data<T>() + from, values.data<T>() + to, indices.data<int64_t>() + to, stride, in_stride, n, workspace);
       });
     });
-  return {order.to_logical(values), order.to_logical(indices)};
+  if (!across) return {order.to_logical(values), order.to_logical(indices)};
+  for (int64_t d = 0; d <= last; ++d) back.push_back(d < place ? d : d == place ? last : d - 1);
+  return {order.to_logical(contiguous(permute(values, back))), order.to_logical(contiguous(permute(indices, back)))};
 }
 
 std::tuple<Tensor, Tensor> squeeze_picked(std::tuple<Tensor, Tensor> picked, int64_t dim, bool keepdim) {
