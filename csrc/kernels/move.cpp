@@ -49,6 +49,19 @@ void copy_strided(T* out, int64_t out_stride, const T* in, int64_t in_stride, in
 }
 
 template <class T>
+void repeat_rows(T* out, const T* in, int64_t rows, int64_t repeats, int64_t cols) {
+  if (cols == 1 && repeats == 2) {
+    for (int64_t i = 0; i < rows; ++i) out[2 * i] = out[2 * i + 1] = in[i];
+  } else if (cols == 1) {
+    for (int64_t i = 0; i < rows; ++i, out += repeats)
+      for (int64_t r = 0; r < repeats; ++r) out[r] = in[i];
+  } else {
+    for (int64_t i = 0; i < rows; ++i, in += cols)
+      for (int64_t r = 0; r < repeats; ++r, out += cols) copy_run(out, in, cols);
+  }
+}
+
+template <class T>
 void reverse(T* __restrict out, const T* __restrict in, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = in[n - 1 - i];
 }

@@ -15,9 +15,9 @@ inline constexpr int kMaxOperands = 5;
 inline constexpr uint8_t NONE = 0, X = 1, Y = 1;
 template <class V> PYDL_INLINE V flat(V gradient) { return gradient; }
 
-#define EXPRESSION(row, count, is_light, declarations, expression)                                  \
+#define EXPRESSION(row, arity, params, is_light, declarations, expression)                          \
   struct row {                                                                                      \
-    static constexpr int operands = count;                                                          \
+    static constexpr int tensors = arity, operands = tensors + params;                              \
     static constexpr bool light = is_light;                                                         \
     template <class V> static PYDL_INLINE auto apply([[maybe_unused]] const V (&in)[kMaxOperands]) { \
       declarations;                                                                                 \
@@ -32,16 +32,16 @@ template <class V> PYDL_INLINE V flat(V gradient) { return gradient; }
 
 #define LIGHT(domain) PointwiseDomain::domain != PointwiseDomain::F
 #define UNARY_NOGRAD(name, domain, params, forward) \
-  EXPRESSION(name##_row, 1 + params, LIGHT(domain), TENSOR(x, 0); PARAMS(1), forward)
+  EXPRESSION(name##_row, 1, params, LIGHT(domain), TENSOR(x, 0); PARAMS(1), forward)
 #define UNARY(name, domain, params, forward, saved, gradient)                                                  \
   UNARY_NOGRAD(name, domain, params, forward)                                                                  \
-  EXPRESSION(name##_backward_row, 1 + saved + params, LIGHT(domain), TENSOR(g, 0); TENSOR(x, 1); TENSOR(y, 1); \
+  EXPRESSION(name##_backward_row, 1 + saved, params, LIGHT(domain), TENSOR(g, 0); TENSOR(x, 1); TENSOR(y, 1); \
              PARAMS(1 + saved), gradient)
 #define BINARY_NOGRAD(name, domain, params, forward) \
-  EXPRESSION(name##_row, 2 + params, true, TENSOR(a, 0); TENSOR(b, 1); PARAMS(2), forward)
+  EXPRESSION(name##_row, 2, params, true, TENSOR(a, 0); TENSOR(b, 1); PARAMS(2), forward)
 #define BINARY(name, domain, params, forward, ra, ga, rb, gb) BINARY_NOGRAD(name, domain, params, forward)
 #define TERNARY(name, domain, params, forward, ra, ga, rb, gb, rc, gc) \
-  EXPRESSION(name##_row, 3 + params, true, TENSOR(a, 0); TENSOR(b, 1); TENSOR(c, 2); PARAMS(3), forward)
+  EXPRESSION(name##_row, 3, params, true, TENSOR(a, 0); TENSOR(b, 1); TENSOR(c, 2); PARAMS(3), forward)
 #define TEST(name, domain, condition) UNARY_NOGRAD(name, domain, 0, condition)
 #define COMPARE(name, domain, condition) BINARY_NOGRAD(name, domain, 0, condition)
 #include "kernels/pointwise.inc"
@@ -81,10 +81,11 @@ template <class T> bool element_of(mask<T>);
 
 inline constexpr int64_t kStreamRun = 1024;  // elements from which the fence after stores past the cache is paid back
 
-// A broadcast operand becomes a vector of copies that the pointer never leaves, so one loop serves both steps.
+// A broadcast tensor becomes a vector of copies that the pointer never leaves, so one loop serves both steps; params stay
+// in registers.
 template <class T, class Row>
 void loop(void* out, const void* const* in, const int64_t* step, int64_t n, bool past_cache) {
-  constexpr int L = vec<T>::size, count = Row::operands;
+  constexpr int L = vec<T>::size, count = Row::tensors;
   using Operands = const vec<T>[kMaxOperands];
   using Out = decltype(element_of(Row::apply(std::declval<Operands&>())));
   alignas(kVectorBytes) T copies[count][L];
@@ -97,10 +98,11 @@ void loop(void* out, const void* const* in, const int64_t* step, int64_t n, bool
     vec<T>(*at[i]).store(copies[i]);
     at[i] = copies[i];
   }
+  vec<T> v[kMaxOperands] = {0, 0, 0, 0, 0};
+  for (int i = count; i < Row::operands; ++i) v[i] = vec<T>(*static_cast<const T*>(in[i]));
   Out* to = static_cast<Out*>(out);
   auto run = [&](auto write) PYDL_FORCE_INLINE {
     for (; n >= L; n -= L, to += L) {
-      vec<T> v[kMaxOperands] = {0, 0, 0, 0, 0};
       for (int i = 0; i < count; ++i) v[i] = vec<T>::load_in_order(at[i]), at[i] += advance[i];
       write(Row::apply(v), to);
     }
@@ -122,7 +124,6 @@ void loop(void* out, const void* const* in, const int64_t* step, int64_t n, bool
     run([](mask<T> m, bool* p) { store(m, p); });
   }
   if (n) {
-    vec<T> v[kMaxOperands] = {0, 0, 0, 0, 0};
     for (int i = 0; i < count; ++i) v[i] = vec<T>::load_partial(at[i], n);
     store_partial(Row::apply(v), to, n);
   }

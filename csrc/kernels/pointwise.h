@@ -10,7 +10,8 @@ namespace pydl {
 //
 // `out` is contiguous; operand i is contiguous (step[i] == 1) or one value for all k (step[i] == 0). `out` may be one
 // of the contiguous operands (in place) as long as the element sizes agree; otherwise they do not overlap. The bits of
-// out[k] do not depend on k, n, alignment or the steps. Operands are in the row's order: tensors, then params.
+// out[k] do not depend on k, n, alignment or the steps. Operands are in the row's order: tensors, then params,
+// whose step is 0.
 // `past_cache`: out is none of the operands, and all together are larger than the caches. Loops that wait for memory then
 // write around them.
 using PointwiseLoop = void (*)(void* out, const void* const* in, const int64_t* step, int64_t n, bool past_cache);

@@ -49,6 +49,7 @@ class Iteration {
     joined_ = join_rows();
     if (!joined_) lengthen();
     inner_ = shape_.back();
+    for (size_t i = 0; i < in_.size(); ++i) step_[i] = in_[i].repeats != Lane::Repeats::Nothing || in_[i].strides.back() != 0;
     direct_ = !out_.converts() && out_.strides.back() == item_size(out_.stored);
     for (const Lane& l : in_)
       direct_ &= !l.converts() && (l.strides.back() == 0 || l.strides.back() == item_size(l.stored));
@@ -166,36 +167,30 @@ class Iteration {
   struct Cursor {
     const Iteration& of;
     char* out;
-    const char* in[kMaxInputs];
+    const void* in[kMaxInputs];
 
     explicit Cursor(const Iteration& iteration) : of(iteration), out(of.out_.data) {
       for (size_t i = 0; i < of.in_.size(); ++i) in[i] = of.in_[i].data;
     }
     void move(size_t d, int64_t by) {
       out += by * of.out_.strides[d];
-      for (size_t i = 0; i < of.in_.size(); ++i) in[i] += by * of.in_[i].strides[d];
+      for (size_t i = 0; i < of.in_.size(); ++i) in[i] = static_cast<const char*>(in[i]) + by * of.in_[i].strides[d];
     }
   };
 
   void direct(const Cursor& row, int64_t at, int64_t n) const {
+    if (at == 0) return loop_(row.out, row.in, step_, n, past_cache_);
     const void* in[kMaxInputs];
-    int64_t step[kMaxInputs];
-    for (size_t i = 0; i < in_.size(); ++i) {
-      in[i] = row.in[i] + at * in_[i].strides.back();
-      step[i] = in_[i].strides.back() != 0;
-    }
-    loop_(row.out + at * out_.strides.back(), in, step, n, past_cache_);
+    for (size_t i = 0; i < in_.size(); ++i) in[i] = static_cast<const char*>(row.in[i]) + at * in_[i].strides.back();
+    loop_(row.out + at * out_.strides.back(), in, step_, n, past_cache_);
   }
 
   // Elements [at, at + n) of joined rows.
   void joined(const Cursor& rows, int64_t at, int64_t n) const {
     alignas(64) char buffers[kMaxInputs][(kChunk + 2 * kShort) * 8];
     const void* in[kMaxInputs];
-    int64_t step[kMaxInputs];
     for (size_t i = 0; i < in_.size(); ++i) {
       const int64_t size = item_size(in_[i].stored);
-      in[i] = rows.in[i];
-      step[i] = in_[i].repeats != Lane::Repeats::Nothing || in_[i].strides.back() != 0;
       if (in_[i].repeats != Lane::Repeats::Row) continue;
       for (int64_t filled = 0; filled < kChunk + row_; filled += row_)
         std::memcpy(buffers[i] + filled * size, rows.in[i], size_t(row_ * size));
@@ -206,16 +201,17 @@ class Iteration {
       for (size_t i = 0; i < in_.size(); ++i) {
         const Lane& l = in_[i];
         const int64_t item = item_size(l.stored);
+        const char* const first = static_cast<const char*>(rows.in[i]);
         if (l.repeats == Lane::Repeats::Nothing) {
-          in[i] = rows.in[i] + at * l.strides.back();
+          in[i] = first + at * l.strides.back();
           continue;
         }
         in[i] = buffers[i] + phase * item;
         if (l.repeats == Lane::Repeats::Row) continue;
         for (int64_t r = 0; r * row_ < phase + m; ++r)
-          fill(buffers[i] + r * row_ * item, rows.in[i] + (row + r) * l.row_stride, item, row_);
+          fill(buffers[i] + r * row_ * item, first + (row + r) * l.row_stride, item, row_);
       }
-      loop_(rows.out + at * size, in, step, m, false);
+      loop_(rows.out + at * size, in, step_, m, false);
     }
   }
 
@@ -224,8 +220,7 @@ class Iteration {
     alignas(64) char raw[kChunk * 8];
     const char* from[kMaxInputs];
     const void* in[kMaxInputs];
-    int64_t step[kMaxInputs];
-    for (size_t i = 0; i < in_.size(); ++i) from[i] = row.in[i] + at * in_[i].strides.back();
+    for (size_t i = 0; i < in_.size(); ++i) from[i] = static_cast<const char*>(row.in[i]) + at * in_[i].strides.back();
     char* to = row.out + at * out_.strides.back();
     const int64_t out_stride = out_.strides.back(), out_size = item_size(out_.stored);
     for (int64_t done = 0; done < n; done += kChunk) {
@@ -234,7 +229,6 @@ class Iteration {
         const Lane& l = in_[i];
         const int64_t stride = l.strides.back(), size = item_size(l.stored);
         const char* p = from[i] + done * stride;
-        step[i] = stride != 0;
         const int64_t count = stride ? m : 1;
         if (stride && stride != size) {
           void* packed = l.converts() ? raw : buffers[i];
@@ -250,11 +244,11 @@ class Iteration {
       char* target = to + done * out_stride;
       const bool scatters = out_stride != out_size;
       if (!scatters && !out_.converts()) {
-        loop_(target, in, step, m, false);
+        loop_(target, in, step_, m, false);
         continue;
       }
       char* result = buffers[kMaxInputs];
-      loop_(result, in, step, m, false);
+      loop_(result, in, step_, m, false);
       if (out_.converts()) {
         char* cast = scatters ? raw : target;
         cast_loop(out_.computed, out_.stored)(cast, result, m);
@@ -270,6 +264,7 @@ class Iteration {
   Dims shape_;
   int64_t inner_ = 1;
   int64_t row_ = 0;  // the length of joined rows
+  int64_t step_[kMaxInputs];
   bool direct_ = false, joined_ = false, past_cache_;
 };
 

@@ -174,15 +174,29 @@ void check_repeated(const Tensor& y, int64_t d, std::optional<int64_t> output_si
 }
 
 Tensor repeat_interleave(const Tensor& x, int64_t repeats, std::optional<int64_t> dim, std::optional<int64_t> output_size) {
-  const Tensor in = dim ? x : reshape(x, Dims{-1});
-  const int64_t d = wrap_dim("repeat_interleave", dim.value_or(0), in.dim());
+  Call call("repeat_interleave");
+  const Tensor in = dim && x.dim() ? x : reshape(x, Dims{-1});
+  const int64_t d = wrap_dim(call.op, dim.value_or(0), in.dim());
   if (repeats < 0) fail("repeat_interleave: expected non-negative repeats, got ", repeats);
-  Dims spread(in.sizes());
+  // From here to the kernel, dimensions stand in memory order.
+  const MemoryOrder order(in);
+  const Tensor from = contiguous(order.to_memory(in.alias()));
+  const int64_t axis = order.dim(d);
+  Dims merged(from.sizes()), spread(in.sizes());
+  merged[size_t(axis)] *= repeats;
   spread.insert(spread.begin() + d + 1, repeats);
-  Dims merged(in.sizes());
-  merged[size_t(d)] *= repeats;
-  const Tensor y = reshape(expand(unsqueeze(in, d + 1), spread), merged);
-  check_repeated(y, d, output_size);
+  const Tensor joined = Tensor::empty(merged, x.dtype());
+  check_repeated(joined, axis, output_size);
+  if (joined.numel() > 0)
+    visit_bits(x.item_size(), [&]<class T>(type_tag<T>) {
+      const int64_t cols = element_count(from.sizes().subspan(size_t(axis) + 1)), rows = from.numel() / cols;
+      parallel_for(rows, 1 + 16384 / (repeats * cols), [&](int64_t begin, int64_t end) {
+        move_kernels<T>().repeat_rows(joined.data<T>() + begin * repeats * cols, from.data<T>() + begin * cols, end - begin, repeats, cols);
+      });
+    });
+  const Tensor y = order.to_logical(joined);
+  if (autograd::needed(in))
+    autograd::record("RepeatInterleaveBackward", y, {in}, [=](const Tensor& g) { return sum(reshape(g, spread), Dims{d + 1}); });
   return y;
 }
 Tensor repeat_interleave_each(const Tensor& x, const Tensor& repeats, std::optional<int64_t> dim,
