@@ -29,7 +29,7 @@ PYDL_INLINE void copy_bytes(char* out, const char* in, int64_t bytes) {
   constexpr int V = kVectorBytes;
   if (bytes >= V) {
     int64_t i = 0;
-    if (bytes >= 16 * V) {  // stores that cross lines would take twice the time
+    if (bytes >= 16 * V && !is_aligned(out)) {  // stores that cross lines would take twice the time
       copy_chunk<V>(out, in);
       i = -reinterpret_cast<uintptr_t>(out) & (V - 1);
     }

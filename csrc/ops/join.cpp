@@ -39,20 +39,21 @@ std::optional<int64_t> row_pitch(const Tensor& t, int64_t axis) {
 }
 
 // Every row of y, of `width` elements, <- its blocks, one behind the other. Threads share the elements of y; whole rows
-// go in chunks that stay in cache from the first block to the last.
+// go in chunks that stay in the first cache from the first block to the last.
 template <class T>
 void join_blocks(const Tensor& y, const std::vector<Block>& blocks, int64_t width) {
-  constexpr int64_t kChunk = 64 * 1024 / int64_t(sizeof(T));
+  constexpr int64_t kGrain = 32 * 1024 / int64_t(sizeof(T));
   const bool stream = exceeds_cache(2 * int64_t(y.nbytes()));
+  const int64_t chunk = (stream ? 64 : 16) * 1024 / int64_t(sizeof(T));
   auto copy = [&, move = move_kernels<T>().copy_rows](const Block& b, int64_t row, int64_t rows, int64_t first, int64_t last) {
     move(y.data<T>() + row * width + b.at + first, width, static_cast<const T*>(b.data) + row * b.pitch + first, b.pitch, rows,
          last - first, stream);
   };
-  parallel_for(y.numel(), kChunk / 2, [&](int64_t begin, int64_t end) {
+  parallel_for(y.numel(), kGrain, [&](int64_t begin, int64_t end) {
     while (begin < end) {
       const int64_t row = begin / width, column = begin % width, whole = (end - begin) / width;
       if (column == 0 && whole > 0) {
-        const int64_t rows = std::clamp<int64_t>(kChunk / width, 1, whole);
+        const int64_t rows = std::clamp<int64_t>(chunk / width, 1, whole);
         for (const Block& b : blocks) copy(b, row, rows, 0, b.size);
         begin += rows * width;
         continue;
