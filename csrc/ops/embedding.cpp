@@ -61,7 +61,7 @@ Tensor dense_gradient(const Tensor& g, const Tensor& index, const Tensor& source
       if (row == how.padding) return;
       T* const out = dw.data<T>() + row * cols;
       kernels<T>().embedding.bag_sum(out, from.data<T>(), source.defined() ? rows.data() + first : at,
-                                     scale.defined() ? factors.data() + first : nullptr, count, cols);
+                                     scale.defined() ? factors.data() + first : nullptr, T(1), count, cols);
       if (how.by_frequency)
         for (int64_t j = 0; j < cols; ++j) out[j] *= T(1) / T(count);
     });
@@ -232,9 +232,8 @@ Tensor bag_sums(const Tensor& weight, const Tensor& given, const Bags& bags, Mod
     bags.each(cols, [&](int64_t b, int64_t first, int64_t n) {
       T* const out = y.data<T>() + b * cols;
       kernels<T>().embedding.bag_sum(out, table.data<T>(), bags.index.data<int64_t>() + first,
-                                     scale.defined() ? scale.data<T>() + first : nullptr, n, cols);
-      if (mode == Mode::Mean && n > 1)
-        for (int64_t j = 0; j < cols; ++j) out[j] /= T(n);
+                                     scale.defined() ? scale.data<T>() + first : nullptr,
+                                     T(mode == Mode::Mean && n > 1 ? n : 1), n, cols);
     });
   });
   const Tensor result = cast(y, weight.dtype());

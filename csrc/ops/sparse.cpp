@@ -54,7 +54,7 @@ Tensor coalesce(const Tensor& x) {
   const int64_t cols = sums.numel() / std::max<int64_t>(same.count(), 1);
   visit_float(from.dtype(), [&]<class T>(type_tag<T>) {
     same.each(cols, [&](int64_t i, const int64_t* at, int64_t n) {
-      kernels<T>().embedding.bag_sum(sums.data<T>() + i * cols, from.data<T>(), at, nullptr, n, cols);
+      kernels<T>().embedding.bag_sum(sums.data<T>() + i * cols, from.data<T>(), at, nullptr, T(1), n, cols);
     });
   });
   return sparse_rows(same.values, cast(sums, x.dtype()), x.sizes(), true);
