@@ -126,6 +126,11 @@ void index_combine(T* values, int64_t* indices, const T* piece_values, const int
 
 template <class Op, class T>
 void scan(int64_t* out, const T* in, int64_t n, int64_t cols, int64_t out_stride, int64_t in_stride) {
+  if (cols == 1) {
+    int64_t total = int64_t(Op::start);
+    for (int64_t i = 0; i < n; ++i) out[i * out_stride] = total = Op::step(total, value_at(in + i * in_stride));
+    return;
+  }
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j < cols; ++j) {
       const int64_t before = i ? out[(i - 1) * out_stride + j] : int64_t(Op::start);

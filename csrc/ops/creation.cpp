@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "autograd/node.h"
+#include "base/parallel.h"
 #include "ops/call.h"
 #include "ops/copy.h"
 #include "ops/pointwise.h"
@@ -31,6 +32,17 @@ Tensor zeros(IntSpan size, DType dtype) { return full(size, Scalar(0), dtype); }
 Tensor ones(IntSpan size, DType dtype) { return full(size, Scalar(1), dtype); }
 Tensor scalar_tensor(const Scalar& value, std::optional<DType> dtype) { return full({}, value, dtype); }
 
+// out[i] = f(i), converted as numbers are.
+template <class T, class F> static void write_each(T* out, int64_t n, F&& f) {
+  using From = decltype(f(int64_t(0)));
+  parallel_for(n, 16384, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      if constexpr (std::is_floating_point_v<T> || (sizeof(T) > 1 && std::is_integral_v<T> && std::is_integral_v<From>)) out[i] = T(f(i));
+      else out[i] = Scalar(f(i)).template to<T>();
+    }
+  });
+}
+
 Tensor arange(const Scalar& start, const Scalar& end, const Scalar& step, std::optional<DType> dtype) {
   Call call("arange");
   const bool floating = start.is_float() || end.is_float() || step.is_float();
@@ -47,26 +59,27 @@ Tensor arange(const Scalar& start, const Scalar& end, const Scalar& step, std::o
     using T = typename decltype(tag)::type;
     T* p = out.data<T>();
     if constexpr (std::is_same_v<T, bool>) fail("arange: expected a numeric dtype, got bool");
-    else if (!floating) for (int64_t i = 0; i < n; ++i) p[i] = Scalar(start.to_int() + i * step.to_int()).to<T>();
-    else for (int64_t i = 0; i < n; ++i) p[i] = Scalar(from + double(i) * by).to<T>();
+    else if (!floating) write_each(p, n, [first = start.to_int(), each = step.to_int()](int64_t i) { return first + i * each; });
+    else write_each(p, n, [=](int64_t i) { return from + double(i) * by; });
   });
   return out;
 }
 
 namespace {
 
-// i-th of n evenly spaced values, exact at both ends.
-double spaced(double start, double end, int64_t n, int64_t i) {
-  if (n == 1) return start;
-  const double step = (end - start) / double(n - 1);
-  return i < n / 2 ? start + step * double(i) : end - step * double(n - 1 - i);
-}
+// The i-th of n evenly spaced values, exact at both ends.
+struct Spaced {
+  double start, end;
+  int64_t n;
+  double step = n > 1 ? (end - start) / double(n - 1) : 0, last = n > 1 ? end : start;
+  double operator()(int64_t i) const { return i < n / 2 ? start + step * double(i) : last - step * double(n - 1 - i); }
+};
 
 template <class F> Tensor tabulate(int64_t n, DType t, F&& f) {
   const Tensor out = Tensor::empty(Dims{n}, t);
   visit_all(t, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    for (int64_t i = 0; i < n; ++i) out.data<T>()[i] = Scalar(f(i)).template to<T>();
+    write_each(out.data<T>(), n, f);
   });
   return out;
 }
@@ -79,11 +92,11 @@ Tensor spaced_into(const char* op, int64_t n, std::optional<DType> dtype, const 
   return copy_(to, tabulate(n, to.dtype(), f));
 }
 Tensor linspace(const Scalar& start, const Scalar& end, int64_t steps, std::optional<DType> dtype, const Out& out) {
-  return spaced_into("linspace", steps, dtype, out, [&](int64_t i) { return spaced(start.to_double(), end.to_double(), steps, i); });
+  return spaced_into("linspace", steps, dtype, out, Spaced{start.to_double(), end.to_double(), steps});
 }
 Tensor logspace(const Scalar& start, const Scalar& end, int64_t steps, double base, std::optional<DType> dtype, const Out& out) {
-  return spaced_into("logspace", steps, dtype, out,
-                     [&](int64_t i) { return std::pow(base, spaced(start.to_double(), end.to_double(), steps, i)); });
+  const Spaced exponent{start.to_double(), end.to_double(), steps};
+  return spaced_into("logspace", steps, dtype, out, [&](int64_t i) { return std::pow(base, exponent(i)); });
 }
 
 Tensor arange_end(const Scalar& end, std::optional<DType> dtype) { return arange(Scalar(0), end, Scalar(1), dtype); }

@@ -54,13 +54,16 @@ template <bool kSum> Tensor scan_values(const Tensor& input, int64_t dim) {
   const Lines l(x, order.dim(dim));
   visit_compute(x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if constexpr (std::is_floating_point_v<T>) {
-      const auto& k = kernels<T>().reduce;
-      if (l.inner == 1)
-        return parallel_for(l.outer, std::max<int64_t>(1, 16384 / l.n), [&](int64_t b, int64_t e) {
+    if (l.inner == 1)
+      return parallel_for(l.outer, std::max<int64_t>(1, 16384 / l.n), [&](int64_t b, int64_t e) {
+        if constexpr (std::is_floating_point_v<T>) {
+          const auto& k = kernels<T>().reduce;
           (kSum ? k.cumsum_rows : k.cumprod_rows)(y.data<T>() + b * l.n, x.data<T>() + b * l.n, e - b, l.n);
-        });
-    }
+        } else {
+          for (int64_t at = b * l.n; at < e * l.n; at += l.n)
+            (kSum ? IntReduce<T>::cumsum : IntReduce<T>::cumprod)(y.data<int64_t>() + at, x.data<T>() + at, l.n, 1, 1, 1);
+        }
+      });
     l.each([&](int64_t at, int64_t cols) {
       if constexpr (std::is_floating_point_v<T>) {
         const auto& k = kernels<T>().reduce;
