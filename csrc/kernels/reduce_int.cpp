@@ -48,6 +48,9 @@ template <class T, class R> struct Smaller {
   static bool replaces(T x, T best) { return x < best; }
 };
 
+// Truth values fold as bytes: loops over bool do not vectorize.
+template <class R> using Result = std::conditional_t<std::is_same_v<R, bool>, uint8_t, R>;
+
 constexpr int64_t kBlock = 4096, kTile = 1024;
 
 template <class Op, class T, class R> R fold(R value, const T* in, int64_t n) {
@@ -157,10 +160,10 @@ void scan_extreme(T* out, int64_t* indices, const T* in, int64_t n, int64_t cols
 #define OUTER int64_t batch, int64_t n, int64_t cols, int64_t batch_stride, int64_t row_stride
 #define BOTH(name, R, Op)                                                                                        \
   template <class T> void IntReduce<T>::name##_inner(R* out, const T* in, INNER) {                               \
-    inner<Op<T, R>>(out, in, rows, cols, row_stride);                                                            \
+    inner<Op<T, Result<R>>>(reinterpret_cast<Result<R>*>(out), in, rows, cols, row_stride);                            \
   }                                                                                                              \
   template <class T> void IntReduce<T>::name##_outer(R* out, const T* in, OUTER) {                               \
-    outer<Op<T, R>>(out, in, batch, n, cols, batch_stride, row_stride);                                          \
+    outer<Op<T, Result<R>>>(reinterpret_cast<Result<R>*>(out), in, batch, n, cols, batch_stride, row_stride);          \
   }
 BOTH(sum, int64_t, Add)
 BOTH(prod, int64_t, Multiply)
