@@ -190,9 +190,9 @@ class Iteration {
     alignas(64) char buffers[kMaxInputs][(kChunk + 2 * kShort) * 8];
     const void* in[kMaxInputs];
     for (size_t i = 0; i < in_.size(); ++i) {
-      const int64_t size = item_size(in_[i].stored);
       if (in_[i].repeats != Lane::Repeats::Row) continue;
-      for (int64_t filled = 0; filled < kChunk + row_; filled += row_)
+      const int64_t size = item_size(in_[i].stored);
+      for (int64_t filled = 0; filled < std::min(kChunk, n) + row_; filled += row_)
         std::memcpy(buffers[i] + filled * size, rows.in[i], size_t(row_ * size));
     }
     const int64_t size = item_size(out_.stored);
