@@ -183,7 +183,8 @@ Tensor repeat_interleave(const Tensor& x, int64_t repeats, std::optional<int64_t
   const Tensor from = contiguous(order.to_memory(in.alias()));
   const int64_t axis = order.dim(d);
   Dims merged(from.sizes()), spread(in.sizes());
-  merged[size_t(axis)] *= repeats;
+  if (__builtin_mul_overflow(in.size(d), repeats, &merged[size_t(axis)]))
+    fail<ShapeError>(call.op, ": expected a dimension of fewer than 2^63 elements, got ", repeats, " times ", in.size(d));
   spread.insert(spread.begin() + d + 1, repeats);
   const Tensor joined = Tensor::empty(merged, x.dtype());
   check_repeated(joined, axis, output_size);

@@ -78,6 +78,13 @@ def test_copies_at_any_address(length):
             assert np.array_equal(to.numpy(), expected)
 
 
+def test_more_repeats_than_an_index_can_count():
+    with pytest.raises(pydl.ShapeError, match="repeat_interleave: expected a dimension of fewer than"):
+        pydl.repeat_interleave(pydl.zeros(4), 2**62)
+    with pytest.raises(pydl.OutOfMemoryError):
+        pydl.repeat_interleave(pydl.zeros(4), 2**50)
+
+
 @pytest.mark.parametrize("diagonal", [-2000, -31, -1, 0, 1, 40, 2000])
 def test_triangles(diagonal):
     x = RNG.standard_normal((3, 30, 50)).astype("float32")
