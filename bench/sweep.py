@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 
@@ -96,18 +97,19 @@ def moves() -> Iterator[Case]:
 GROUPS = {group.__name__: group for group in (unary, binary, reductions, losses, moves)}
 
 
-def compiled(lib: object, setup: str, statement: str) -> Callable[[], None]:
-    names = {"lib": lib, "F": lib.nn.functional}  # type: ignore[attr-defined]
-    lib.manual_seed(0)  # type: ignore[attr-defined]
+def compiled(lib: Any, setup: str, statement: str) -> Callable[[], None]:
+    names: dict[str, Any] = {"lib": lib, "F": lib.nn.functional}
+    lib.manual_seed(0)
     exec(setup, names)
     exec(f"def run():\n    {statement}", names)
-    return names["run"]  # type: ignore[return-value]
+    return names["run"]
 
 
 def ratio(setup: str, statement: str, rounds: int = 7, budget: float = 0.01) -> SimpleNamespace:
     """The medians of both, in turns."""
     functions = [compiled(lib, setup, statement) for lib in (pydl, torch)]
-    counts, times = [], ([], [])
+    counts: list[int] = []
+    times: tuple[list[float], list[float]] = ([], [])
     for run in functions:
         run()
         began = time.perf_counter()
