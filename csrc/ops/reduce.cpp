@@ -272,26 +272,26 @@ Tensor logsumexp(const Tensor& input, IntSpan dim, bool keepdim) {
   return y;
 }
 
-Tensor sum_squares(const Tensor& input, IntSpan dim, bool keepdim) {
-  const Dims dims = wrap_dims("sum_squares", dim, input.dim());
-  const Tensor x = widened(input);
-  const Tensor y = cast(visit_float(x.dtype(), REDUCE_FLOAT(sum_squares, sum)), input.dtype());
+// Records y, the sum of a function of each element, whose slope is slope(x).
+template <class Slope>
+static Tensor recorded_sum(const char* name, const Tensor& y, const Tensor& input, const Dims& dims, bool keepdim, Slope slope) {
   if (autograd::needed(input))
-    autograd::record("SumSquaresBackward", y, {input}, [sizes = Dims(input.sizes()), dims, keepdim, x = autograd::save(input)](const Tensor& g) {
-      return mul(x.get(), restore(mul(g, Operand(2)), sizes, dims, keepdim));
+    autograd::record(name, y, {input}, [=, sizes = Dims(input.sizes()), x = autograd::save(input)](const Tensor& g) {
+      return mul(slope(x.get()), restore(g, sizes, dims, keepdim));
     });
   return y;
 }
 
+Tensor sum_squares(const Tensor& input, IntSpan dim, bool keepdim) {
+  const Dims dims = wrap_dims("sum_squares", dim, input.dim());
+  const Tensor x = widened(input), y = cast(visit_float(x.dtype(), REDUCE_FLOAT(sum_squares, sum)), input.dtype());
+  return recorded_sum("SumSquaresBackward", y, input, dims, keepdim, [](const Tensor& x) { return mul(x, Operand(2)); });
+}
+
 Tensor sum_abs(const Tensor& input, IntSpan dim, bool keepdim) {
   const Dims dims = wrap_dims("sum_abs", dim, input.dim());
-  const Tensor x = widened(input);
-  const Tensor y = cast(visit_float(x.dtype(), REDUCE_FLOAT(sum_abs, sum)), input.dtype());
-  if (autograd::needed(input))
-    autograd::record("SumAbsBackward", y, {input}, [sizes = Dims(input.sizes()), dims, keepdim, x = autograd::save(input)](const Tensor& g) {
-      return mul(sign(x.get().alias()), restore(g, sizes, dims, keepdim));
-    });
-  return y;
+  const Tensor x = widened(input), y = cast(visit_float(x.dtype(), REDUCE_FLOAT(sum_abs, sum)), input.dtype());
+  return recorded_sum("SumAbsBackward", y, input, dims, keepdim, [](const Tensor& x) { return sign(x.alias()); });
 }
 
 // ---- variance -----------------------------------------------------------------------------------------------------------
