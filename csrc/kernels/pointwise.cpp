@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "simd/math.h"
+#include "simd/gamma.h"
 
 PYDL_ISA_BEGIN
 namespace {
